@@ -1,0 +1,162 @@
+"""What an agent is: its prompt, its tools, and which of them ask a person first."""
+
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from llama_index.core.tools import AsyncBaseTool, BaseTool, adapt_to_async_tool
+from pydantic import BaseModel, ConfigDict, Field
+
+from hitl.errors import DeclarationError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class ToolFacts:
+    """What is true of a tool wherever it is used, declared beside its function.
+
+    Args:
+        sentence: what a call does, for people: `Refund {amount} to {customer}`.
+        secret: names of the arguments that a card masks until they are revealed.
+    """
+
+    sentence: str | None = None
+    secret: tuple[str, ...] = ()
+
+    def names_in_sentence(self) -> list[str]:
+        return [name for _, name, _, _ in string.Formatter().parse(self.sentence or "") if name]
+
+
+def tool(
+    *, sentence: str | None = None, secret: tuple[str, ...] | list[str] = ()
+) -> Callable[[Function], Function]:
+    """Declare beside a function what a reviewer should know about it.
+
+    Args:
+        sentence: a template of plain argument names: `Refund {amount} to {customer}`.
+        secret: names of arguments that are masked on cards.
+
+    Raises:
+        DeclarationError: if the sentence holds anything but plain names of the function's
+            arguments, or `secret` names an argument that the function does not have.
+    """
+    facts = ToolFacts(sentence, tuple(secret))
+
+    def declare(function: Function) -> Function:
+        _check_declaration(function, facts)
+        function.__hitl__ = facts  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def _check_declaration(function: Callable[..., Any], facts: ToolFacts) -> None:
+    arguments = set(function.__annotations__) - {"return"} | set(
+        function.__code__.co_varnames[: function.__code__.co_argcount]
+    )
+    try:
+        parts = list(string.Formatter().parse(facts.sentence or ""))
+    except ValueError as error:
+        raise DeclarationError(
+            f"the sentence of tool {function.__name__!r} is not a template: {error}"
+        ) from None
+    for _, name, spec, conversion in parts:
+        if name is not None and (not name.isidentifier() or spec or conversion):
+            raise DeclarationError(
+                f"the sentence of tool {function.__name__!r} may hold plain argument names only, "
+                f"not {{{name}}}"
+            )
+    for name in [*facts.names_in_sentence(), *facts.secret]:
+        if name not in arguments:
+            raise DeclarationError(
+                f"tool {function.__name__!r} has no argument {name!r}; it has "
+                + ", ".join(sorted(arguments))
+            )
+
+
+def facts_of(tool: BaseTool) -> ToolFacts:
+    """What was declared beside the tool's function; empty facts if nothing was."""
+    function = getattr(tool, "real_fn", None)
+    facts = getattr(function, "__hitl__", None)
+    return facts if isinstance(facts, ToolFacts) else ToolFacts()
+
+
+class AgentConfig(BaseModel):
+    """One agent.
+
+    Args:
+        name: how people find it.
+        description: one sentence about what it does.
+        system_prompt: instructions for the model.
+        tools: what it can call.
+        tools_requiring_human_confirmation: names of the tools that wait for a person.
+        model: overrides the default model.
+        temperature: overrides the default temperature.
+        state: the user state that a new conversation starts with.
+        greeting: what an empty chat says.
+        samples: messages that an empty chat offers.
+        panel: returns tables (title → rows) to show beside the chat.
+        reset: brings the demo data back.
+        demo: the demo model's script.
+        version: changes whenever the agent's file or its tool modules change.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    name: str
+    description: str
+    system_prompt: str | None = None
+    tools: list[BaseTool] | None = None
+    tools_requiring_human_confirmation: list[str] = Field(default_factory=list)
+    model: str | None = None
+    temperature: float | None = None
+    state: dict[str, Any] = Field(default_factory=dict)
+    greeting: str | None = None
+    samples: list[str] = Field(default_factory=list)
+    panel: Callable[[], dict[str, list[dict[str, Any]]]] | None = None
+    reset: Callable[[], None] | None = None
+    demo: list[dict[str, Any]] = Field(default_factory=list)
+    version: str = ""
+
+    def asks(self, tool_name: str) -> bool:
+        """Whether a call of this tool waits for a person."""
+        return tool_name in self.tools_requiring_human_confirmation
+
+    def tool(self, name: str) -> AsyncBaseTool | None:
+        """The tool of that name, or None."""
+        for candidate in self.tools or []:
+            if candidate.metadata.get_name() == name:
+                return adapt_to_async_tool(candidate)
+        return None
+
+    def tool_names(self) -> list[str]:
+        return [tool.metadata.get_name() for tool in self.tools or []]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The configuration as plain data: what a run keeps of the agent it started with."""
+        return {
+            "name": self.name,
+            "system_prompt": self.system_prompt,
+            "model": self.model,
+            "temperature": self.temperature,
+            "state": self.state,
+            "tools": {name: "ask" if self.asks(name) else "allow" for name in self.tool_names()},
+            "version": self.version,
+        }
+
+    def changed(self, changes: dict[str, Any]) -> "AgentConfig":
+        """This agent with some of its settings replaced.
+
+        Args:
+            changes: any of `system_prompt`, `model`, `temperature`, `state`, and `tools`
+                (name → "ask" or "allow").
+        """
+        policy = {**self.snapshot()["tools"], **changes.get("tools", {})}
+        plain = {key: value for key, value in changes.items() if key in CHANGEABLE}
+        asking = [name for name in self.tool_names() if policy[name] != "allow"]
+        return self.model_copy(update={**plain, "tools_requiring_human_confirmation": asking})
+
+
+CHANGEABLE = ("system_prompt", "model", "temperature", "state")

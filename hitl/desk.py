@@ -1,0 +1,328 @@
+"""All that a page, a terminal or a notebook can ask for. Answers at once; waits for nobody."""
+
+import threading
+from typing import Any
+
+from llama_index.core.llms import ChatMessage
+
+from hitl.agents import AgentConfig
+from hitl.engine import Engine
+from hitl.engine.engine import Agents
+from hitl.errors import NotFound, Refused
+from hitl.handler import ConversationHandler
+from hitl.journal import (
+    Approve,
+    Conversation,
+    Decision,
+    Journal,
+    ModelCall,
+    Reject,
+    Run,
+    RunRecord,
+    ToolCall,
+    ToolRequest,
+    Verdict,
+    conversations,
+    requests,
+    runs,
+)
+from hitl.journal.history import JournalChatStore
+from hitl.journal.values import RunStatus
+from hitl.library import edited
+from hitl.toolcalls import validate
+
+TITLE_LENGTH = 60
+
+
+class Desk:
+    """The one door between people and the journal. Safe from any thread.
+
+    Args:
+        kind: the kind of conversations that are started here.
+    """
+
+    def __init__(
+        self, journal: Journal, engine: Engine, agents: Agents, *, kind: str = "chat"
+    ) -> None:
+        self.journal, self.engine, self.agents, self.kind = journal, engine, agents, kind
+
+    # What there is to see
+
+    def recent(self, search: str = "") -> list[Conversation]:
+        """Conversations, newest first, that contain `search`."""
+        return self.journal.read(conversations.recent, search=search, kinds=(self.kind,))
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """The conversation.
+
+        Raises:
+            NotFound: if there is none with that id.
+        """
+        return self.journal.read(conversations.get, conversation_id)
+
+    def transcript(
+        self, conversation_id: str, *, limit: int, before: int | None = None
+    ) -> list[RunRecord]:
+        """The newest `limit` runs, oldest first, with all that was said and asked in them."""
+        return self.journal.read(_transcript, conversation_id, limit, before)
+
+    def record(self, run_id: str) -> RunRecord:
+        """One run with all that was said and asked in it.
+
+        Raises:
+            NotFound: if there is none with that id.
+        """
+        return self.journal.read(conversations.record, run_id)
+
+    def held(self, conversation_id: str) -> list[Run]:
+        """Messages that wait for their author, or for the conversation to be free."""
+        return self.journal.read(conversations.held, conversation_id)
+
+    def pending(
+        self, *, conversation_id: str | None = None, limit: int | None = None, skip: int = 0
+    ) -> list[ToolRequest]:
+        """What waits for a person, oldest first, over all conversations or in one."""
+        return self.journal.read(
+            requests.pending, conversation_id=conversation_id, limit=limit, skip=skip
+        )
+
+    def count_pending(self) -> int:
+        """How many requests wait for a person, over all conversations."""
+        return self.journal.read(requests.count_pending)
+
+    def request(self, request_id: str) -> ToolRequest | None:
+        """The request as it stands now, or None."""
+        return self.journal.read(requests.get, request_id)
+
+    def details(self, run_id: str) -> list[ModelCall]:
+        """Every call of the model in a run: what was sent, what came back."""
+        return self.journal.read(runs.model_calls, run_id)
+
+    def history(self, conversation_id: str) -> list[ChatMessage]:
+        """The messages of the conversation's ended runs."""
+        return JournalChatStore(self.journal).get_messages(conversation_id)
+
+    def active(self, conversation_id: str) -> Run | None:
+        """The run that works or waits, if any."""
+        return self.journal.read(runs.active, conversation_id)
+
+    def is_busy(self, conversation_id: str) -> bool:
+        """Whether a run works, waits, or is about to start."""
+        queued = any(run.status == "queued" for run in self.held(conversation_id))
+        return queued or self.active(conversation_id) is not None
+
+    def agent_of(self, run: Run) -> AgentConfig:
+        """The agent as the run started with it.
+
+        Raises:
+            NotFound: if its file is gone or broken.
+        """
+        return self.agents.get(run.agent, run.config.get("version")).changed(run.config)
+
+    def agent_in(self, conversation: Conversation) -> AgentConfig:
+        """The agent as the conversation's next message will find it.
+
+        Raises:
+            NotFound: if its file is gone or broken.
+        """
+        return self.agents.get(conversation.agent).changed(conversation.changes)
+
+    # What can be done
+
+    def start(self, agent: str, *, changes: dict[str, Any] | None = None) -> str:
+        """A new conversation; returns its id."""
+        return self.journal.write(conversations.create, agent, kind=self.kind, changes=changes)
+
+    def handler(self, conversation_id: str, by: str) -> ConversationHandler:
+        """A handler for the conversation.
+
+        Raises:
+            NotFound: if there is none with that id.
+        """
+        self.conversation(conversation_id)
+        return ConversationHandler(self, conversation_id, by)
+
+    def send(self, conversation_id: str, text: str, *, by: str) -> str:
+        """Send a message; returns the id of its run.
+
+        While requests wait it is held for its author; while the agent works it is queued.
+
+        Raises:
+            Refused: if it is empty.
+            NotFound: if the conversation or its agent is gone.
+        """
+        if not text.strip():
+            raise Refused("The message is empty.")
+        conversation = self.conversation(conversation_id)
+        config = self.agent_in(conversation).snapshot()
+        run_id = self.journal.write(_send, conversation, text, by, config)
+        self.engine.look()
+        return run_id
+
+    def decide(self, request_id: str, decision: Decision, *, by: str) -> Verdict:
+        """Approve or reject a request; only one decision ever counts.
+
+        Raises:
+            InvalidArguments: if edited arguments don't fit the tool.
+        """
+        request = self.request(request_id)
+        if request is None:
+            return Verdict(False, None)
+        if isinstance(decision, Approve) and decision.arguments is not None:
+            agent = self.agent_of(self.record(request.run_id).run)
+            decision = edited(agent, request.tool, request.arguments, decision.arguments)
+        verdict = self.journal.write(requests.decide, request_id, decision, by)
+        self.engine.look(request.run_id)
+        return verdict
+
+    def stop(self, conversation_id: str, *, by: str) -> None:
+        """End the present run; messages that were queued behind it are held for their author."""
+        stopped = self.journal.write(_stop, conversation_id, by)
+        if stopped is not None:
+            self.engine.look(stopped)
+        self.engine.look()
+
+    def retry(self, run_id: str) -> None:
+        """Continue a failed run at the model call that failed.
+
+        Raises:
+            Refused: if it did not fail, or the conversation went on since.
+        """
+        self.journal.write(runs.retry, run_id)
+        self.engine.look()
+
+    def send_held(self, run_id: str) -> None:
+        """Send a held message as soon as the conversation is free."""
+        self.journal.write(runs.move, run_id, "held", "queued")
+        self.engine.look()
+
+    def discard(self, run_id: str) -> None:
+        """Throw a message away that was not sent yet."""
+        if not self.journal.write(runs.move, run_id, "held", "discarded"):
+            self.journal.write(runs.move, run_id, "queued", "discarded")
+
+    def reject_and_send(self, run_id: str, request_ids: list[str], *, by: str) -> int:
+        """Reject these requests with a held message as the reason, then send it as the next run.
+
+        Returns:
+            how many of them were still waiting.
+        """
+        rejected, present = self.journal.write(_reject_and_send, run_id, request_ids, by)
+        if present is not None:
+            self.engine.look(present)
+        self.engine.look()
+        return rejected
+
+    def change(self, conversation_id: str, changes: dict[str, Any]) -> None:
+        """Replace what differs from the agent's file, from the next message on."""
+        self.journal.write(conversations.change, conversation_id, changes)
+
+    def run_again(self, run_id: str, conversation_id: str, *, by: str) -> str:
+        """Send a run's message again, in a new conversation that continues from before it.
+
+        Args:
+            conversation_id: where the message was seen; its present configuration is used.
+
+        Returns:
+            the new conversation's id.
+        """
+        old = self.record(run_id).run
+        conversation = self.conversation(conversation_id)
+        self.agent_in(conversation)
+        new_id = self.journal.write(_fork, conversation, old)
+        self.send(new_id, old.text, by=by)
+        return new_id
+
+    def try_tool(self, agent: str, tool: str, arguments: dict[str, Any], *, by: str) -> str:
+        """Put one call through the gate, without a model; returns its conversation's id.
+
+        Raises:
+            NotFound: if there is no such agent or tool.
+            InvalidArguments: if the arguments don't fit the tool.
+        """
+        config = self.agents.get(agent)
+        found = config.tool(tool)
+        if found is None:
+            raise NotFound(f"Agent {agent!r} has no tool {tool!r}.")
+        call = ToolCall(tool, validate(found, arguments), "by-hand", asks=config.asks(tool))
+        conversation_id = self.journal.write(_try, config, call, by)
+        self.engine.look()
+        return conversation_id
+
+    def wait_until_idle(self, conversation_id: str, timeout: float | None) -> None:
+        """Wait until no run of the conversation works or waits.
+
+        Raises:
+            TimeoutError: if that takes longer than `timeout` seconds.
+        """
+        changed = threading.Event()
+        unsubscribe = self.engine.bus.subscribe(conversation_id, lambda *_: changed.set())
+        try:
+            while self.is_busy(conversation_id):
+                if not changed.wait(timeout):
+                    raise TimeoutError(f"Conversation {conversation_id} is still busy.")
+                changed.clear()
+        finally:
+            unsubscribe()
+
+
+def _transcript(tx: Any, conversation_id: str, limit: int, before: int | None) -> list[RunRecord]:
+    return conversations.records(
+        tx, conversations.runs(tx, conversation_id, limit=limit, before=before)
+    )
+
+
+def _send(tx: Any, conversation: Conversation, text: str, by: str, config: dict[str, Any]) -> str:
+    waits = conversations.pending_count(tx, conversation.id) > 0
+    status: RunStatus = "held" if waits else "queued"
+    run_id = runs.add(
+        tx, conversation.id, conversation.agent, text, by=by, status=status, config=config
+    )
+    if not conversation.title:
+        title = " ".join(text.split())
+        conversations.rename(tx, conversation.id, title[:TITLE_LENGTH])
+    return run_id
+
+
+def _stop(tx: Any, conversation_id: str, by: str) -> str | None:
+    present = runs.active(tx, conversation_id)
+    for run in conversations.held(tx, conversation_id):
+        runs.move(tx, run.id, "queued", "held")
+    if present is None or not runs.stop(tx, present.id, by):
+        return None
+    return present.id
+
+
+def _reject_and_send(
+    tx: Any, run_id: str, request_ids: list[str], by: str
+) -> tuple[int, str | None]:
+    held = conversations.record(tx, run_id).run
+    present = runs.active(tx, held.conversation_id)
+    if not runs.move(tx, run_id, "held", "queued"):
+        return 0, None
+    rejected = 0
+    for request_id in request_ids:
+        found = requests.get(tx, request_id)
+        if found is not None and found.conversation_id == held.conversation_id:
+            verdict = requests.decide(tx, request_id, Reject(held.text), by)
+            rejected += verdict.accepted
+    if present is not None:
+        runs.supersede(tx, present.id)
+    return rejected, present.id if present else None
+
+
+def _fork(tx: Any, conversation: Conversation, run: Run) -> str:
+    earlier = conversations.runs(tx, conversation.id, limit=1, before=run.position)
+    return conversations.create(
+        tx,
+        conversation.agent,
+        kind=conversation.kind,
+        changes=conversation.changes,
+        continues=earlier[0].id if earlier else None,
+    )
+
+
+def _try(tx: Any, config: AgentConfig, call: ToolCall, by: str) -> str:
+    conversation_id = conversations.create(tx, config.name, kind="try", title=f"Try {call.tool}")
+    runs.add_call(tx, conversation_id, config.name, call, by=by, config=config.snapshot())
+    return conversation_id

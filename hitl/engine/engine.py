@@ -1,0 +1,235 @@
+"""Wakes runs in this process: finds those that are due, and lets the workflow work on them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from llama_index.core.llms import LLM
+from llama_index.core.workflow import Event, StopEvent
+from workflows.errors import WorkflowCancelledByUser
+from workflows.handler import WorkflowHandler
+
+from hitl.agents import AgentConfig
+from hitl.engine.bus import Bus
+from hitl.engine.loop import LoopThread
+from hitl.engine.owner import is_dead, new_owner
+from hitl.errors import HitlError, JournalUnavailable, RunLost
+from hitl.events import LookEvent, TextDeltaEvent
+from hitl.journal import Journal, Run, conversations, runs
+from hitl.journal.history import memory_of
+from hitl.journal.journal import Watcher
+from hitl.segment import Segment
+from hitl.workflow import HITLAgent
+
+LEASE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 2.0
+WATCH_SECONDS = 0.25
+logger = logging.getLogger("hitl.engine")
+
+
+class Agents(Protocol):
+    """Where the engine finds agents: a folder of files, or the one agent of a notebook."""
+
+    def names(self) -> list[str]: ...
+
+    def get(self, name: str, version: str | None = None) -> AgentConfig: ...
+
+
+class Engine:
+    """One per process. Trusted for nothing: every step it takes is allowed by the journal.
+
+    Args:
+        journal: the truth.
+        agents: the agents it knows; runs of others are left alone.
+        choose_llm: the model for an agent.
+        explain: an error of the model in plain words.
+        kinds: the kinds of conversations it serves.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        agents: Agents,
+        choose_llm: Callable[[AgentConfig], LLM],
+        *,
+        explain: Callable[[Exception], str] = str,
+        kinds: tuple[str, ...] = ("chat", "try"),
+    ) -> None:
+        self.journal, self.agents, self.kinds = journal, agents, kinds
+        self.bus = Bus()
+        self.owner = new_owner()
+        self.trouble: str | None = None
+        self._choose_llm, self._explain = choose_llm, explain
+        self._workflow = HITLAgent()
+        self._segments: dict[str, asyncio.Task[None]] = {}
+        self._handlers: dict[str, WorkflowHandler] = {}
+        self._conversation_of: dict[str, str] = {}
+        self._live: dict[str, str] = {}
+        self._pokes: set[asyncio.Task[None]] = set()
+        self._thread: LoopThread | None = None
+        self._wake = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the background loop; continue whatever an earlier process left."""
+        self._thread = LoopThread()
+        self.journal.listen(self._publish)
+        self._thread.submit(self._serve())
+
+    def stop(self) -> None:
+        """End the background loop. What it worked on is continued by the next process."""
+        if self._thread is not None:
+            self._thread.stop()
+
+    def look(self, run_id: str | None = None) -> None:
+        """Say, from any thread, that a run may be due or, with its id, that it has news."""
+        if self._thread is not None and self._thread.loop.is_running():
+            self._thread.loop.call_soon_threadsafe(self._look_soon, run_id)
+
+    def live_text(self, run_id: str) -> str:
+        """What the model has said so far in the turn that it is speaking now."""
+        return self._live.get(run_id, "")
+
+    def _look_soon(self, run_id: str | None) -> None:
+        if run_id in self._handlers:
+            self._poke(run_id)
+        else:
+            self._wake.set()
+
+    def _publish(self, conversation_ids: set[str]) -> None:
+        for conversation_id in conversation_ids:
+            self.bus.publish(conversation_id)
+
+    async def _serve(self) -> None:
+        await self._guarded(self._bury_the_dead)
+        watch = asyncio.create_task(self._watch())
+        beat = asyncio.create_task(self._beat())
+        try:
+            while True:
+                self._wake.clear()
+                await self._guarded(self._start_due_runs)
+                await self._wake.wait()
+        finally:
+            watch.cancel()
+            beat.cancel()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Survive a database that is away: say so, and try again at the next beat."""
+        try:
+            await work()
+            if self.trouble:
+                logger.warning("the database is back")
+            self.trouble = None
+        except JournalUnavailable as error:
+            if self.trouble is None:
+                logger.error("%s", error)
+            self.trouble = str(error)
+        except Exception:
+            logger.exception("the engine stumbled and goes on")
+
+    async def _bury_the_dead(self) -> None:
+        for owner in await self.journal.aread(runs.owners):
+            if is_dead(owner, self.owner):
+                await self.journal.awrite(runs.release, owner)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if self._segments:
+                await self._guarded(self._renew)
+            self._wake.set()
+
+    async def _renew(self) -> None:
+        await self.journal.awrite(runs.renew, self.owner, LEASE_SECONDS)
+
+    async def _watch(self) -> None:
+        watcher = Watcher(self.journal)
+        while True:
+            await self._guarded(lambda: self._notice(watcher))
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _notice(self, watcher: Watcher) -> None:
+        changed = await asyncio.to_thread(watcher.changed)
+        self._publish(changed)
+        for run_id in [run for run, of in self._conversation_of.items() if of in changed]:
+            self._poke(run_id)
+        if changed:
+            self._wake.set()
+
+    async def _start_due_runs(self) -> None:
+        for run_id in await self.journal.aread(runs.due, self.agents.names(), self.kinds):
+            if run_id not in self._segments:
+                task = asyncio.create_task(self._work_on(run_id))
+                self._segments[run_id] = task
+
+    async def _work_on(self, run_id: str) -> None:
+        try:
+            run = await self.journal.awrite(runs.acquire, run_id, self.owner, LEASE_SECONDS)
+            if run is not None:
+                await self._work_on_own(run)
+        except JournalUnavailable as error:
+            logger.error("run %s goes on when the database is back: %s", run_id, error)
+        finally:
+            for kept in (self._segments, self._handlers, self._conversation_of, self._live):
+                kept.pop(run_id, None)
+            self._wake.set()
+
+    async def _work_on_own(self, run: Run) -> None:
+        try:
+            segment = await self._segment(run)
+            handler = self._workflow.run(segment=segment)
+            self._handlers[run.id] = handler
+            self._conversation_of[run.id] = run.conversation_id
+            async for event in handler.stream_events():
+                self._pass_on(run, event)
+            await handler
+        except (RunLost, WorkflowCancelledByUser) as error:
+            logger.info("run %s: %s", run.id, error)
+        except JournalUnavailable:
+            raise
+        except Exception as error:
+            await self._fail(run, error)
+
+    async def _fail(self, run: Run, error: Exception) -> None:
+        said = str(error) if isinstance(error, HitlError) else self._explain(error)
+        logger.warning("run %s failed: %s", run.id, said)
+        logger.debug("run %s failed", run.id, exc_info=error)
+        try:
+            await self.journal.awrite(runs.finish, run.id, self.owner, "failed", said)
+        except RunLost as lost:
+            logger.info("run %s: %s", run.id, lost)
+
+    async def _segment(self, run: Run) -> Segment:
+        agent = self.agents.get(run.agent, run.config.get("version")).changed(run.config)
+        conversation = await self.journal.aread(conversations.get, run.conversation_id)
+        if conversation.kind == "try":
+            return Segment(self.journal, run.id, self.owner, agent, None, parks=True, speaks=False)
+        llm = await asyncio.to_thread(self._choose_llm, agent)
+        memory = memory_of(self.journal, run.conversation_id, llm, before=run.position)
+        return Segment(
+            self.journal, run.id, self.owner, agent, llm, await memory.aget(), parks=True
+        )
+
+    def _pass_on(self, run: Run, event: Event) -> None:
+        """Hand an event of the run to whoever looks on; keep the text that streams in."""
+        if isinstance(event, TextDeltaEvent):
+            self._live[run.id] = self._live.get(run.id, "") + event.delta
+        elif not isinstance(event, StopEvent):
+            self._live.pop(run.id, None)
+        self.bus.publish(run.conversation_id, event)
+
+    def _poke(self, run_id: str) -> None:
+        """Let a live segment look again; end it if the run is no longer ours."""
+        task = asyncio.create_task(self._guarded(lambda: self._poke_or_cancel(run_id)))
+        self._pokes.add(task)
+        task.add_done_callback(self._pokes.discard)
+
+    async def _poke_or_cancel(self, run_id: str) -> None:
+        record = await self.journal.aread(conversations.record, run_id)
+        handler = self._handlers.get(run_id)
+        if handler is None:
+            self._wake.set()
+        elif record.run.owner == self.owner and record.run.status == "working":
+            handler.ctx.send_event(LookEvent())
+        else:
+            await handler.cancel_run()

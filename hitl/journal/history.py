@@ -1,0 +1,138 @@
+"""The conversation's history: a LlamaIndex chat memory whose chat store is the journal.
+
+The store is a view over the messages of ended runs, so a model never sees a half-finished turn.
+"""
+
+from typing import Any
+
+from llama_index.core.llms import LLM, ChatMessage, MessageRole
+from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.storage.chat_store.base import BaseChatStore
+from llama_index.core.utils import get_tokenizer
+from pydantic import PrivateAttr
+from sqlalchemy import Connection, select
+
+from hitl.errors import HitlError
+from hitl.journal import conversations, runs
+from hitl.journal.journal import Journal
+from hitl.journal.tables import conversation
+from hitl.journal.values import RunRecord
+from hitl.toolcalls import chat_of
+
+BATCH = 50
+
+
+class HistoryIsKept(HitlError):
+    """Raised when somebody tries to replace or delete messages of the journal."""
+
+
+class JournalChatStore(BaseChatStore):
+    """The journal as a LlamaIndex chat store; its keys are conversation ids.
+
+    Args:
+        journal: where the messages are.
+        token_limit: whole oldest runs beyond it are left out before a memory counts tokens, which
+            would take seconds for a long conversation; None returns everything.
+        before: only runs before that position.
+    """
+
+    _journal: Journal = PrivateAttr()
+    token_limit: int | None = None
+    before: int | None = None
+
+    def __init__(self, journal: Journal, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._journal = journal
+
+    def get_messages(self, key: str) -> list[ChatMessage]:
+        """The messages of the conversation's ended runs, oldest first."""
+        return self._journal.read(_messages, key, self.token_limit, self.before)
+
+    def add_message(self, key: str, message: ChatMessage) -> None:
+        """Append a message that belongs to no run."""
+        self._journal.write(_append, key, message)
+
+    def get_keys(self) -> list[str]:
+        """All conversation ids."""
+        return self._journal.read(_keys)
+
+    def set_messages(self, key: str, messages: list[ChatMessage]) -> None:
+        raise HistoryIsKept("The journal only appends; add messages one by one.")
+
+    def delete_messages(self, key: str) -> list[ChatMessage] | None:
+        raise HistoryIsKept("The journal never deletes.")
+
+    def delete_message(self, key: str, idx: int) -> ChatMessage | None:
+        raise HistoryIsKept("The journal never deletes.")
+
+    def delete_last_message(self, key: str) -> ChatMessage | None:
+        raise HistoryIsKept("The journal never deletes.")
+
+
+def memory_of(
+    journal: Journal, conversation_id: str, llm: LLM, *, before: int | None = None
+) -> ChatMemoryBuffer:
+    """The conversation's memory, cut to what the model can read.
+
+    Args:
+        before: only runs before that position.
+    """
+    memory = ChatMemoryBuffer.from_defaults(llm=llm, chat_store_key=conversation_id)
+    memory.chat_store = JournalChatStore(journal, token_limit=memory.token_limit, before=before)
+    return memory
+
+
+def _messages(
+    tx: Connection, conversation_id: str, token_limit: int | None, before: int | None
+) -> list[ChatMessage]:
+    chosen: list[list[ChatMessage]] = []
+    left = token_limit
+    while True:
+        batch = conversations.runs(tx, conversation_id, limit=BATCH, before=before)
+        for record in reversed(conversations.records(tx, batch)):
+            chat = chat_of(record) if _belongs_to_history(record) else []
+            if left is not None and chat:
+                left -= _tokens(record.run.id, record.run.version, _text_of(chat))
+                if left < 0:
+                    return _in_order(chosen)
+            chosen.append(chat)
+        if len(batch) < BATCH:
+            return _in_order(chosen)
+        before = batch[0].position
+
+
+def _in_order(newest_first: list[list[ChatMessage]]) -> list[ChatMessage]:
+    return [message for chat in reversed(newest_first) for message in chat]
+
+
+def _belongs_to_history(record: RunRecord) -> bool:
+    """Calls put through the gate by hand were not said to the model."""
+    return record.run.has_ended and 0 in record.messages
+
+
+def _text_of(chat: list[ChatMessage]) -> str:
+    """As the memory counts it: the contents, joined; one more joint to be on the safe side."""
+    return " ".join([*(str(message.content) for message in chat), ""])
+
+
+_counted: dict[tuple[str, int], int] = {}
+
+
+def _tokens(run_id: str, version: int, text: str) -> int:
+    """How long a run is; an ended run never changes, so it is counted once."""
+    if len(_counted) > 100_000:
+        _counted.clear()
+    if (run_id, version) not in _counted:
+        _counted[run_id, version] = len(get_tokenizer()(text)) + 1
+    return _counted[run_id, version]
+
+
+def _append(tx: Connection, conversation_id: str, message: ChatMessage) -> None:
+    if message.role == MessageRole.TOOL:
+        raise HistoryIsKept("A tool message belongs to the run that asked for it.")
+    found = conversations.get(tx, conversation_id)
+    runs.add(tx, conversation_id, found.agent, "", by="", status="answered", said=message)
+
+
+def _keys(tx: Connection) -> list[str]:
+    return [row.id for row in tx.execute(select(conversation.c.id))]

@@ -1,0 +1,306 @@
+"""Runs: queued, acquired, parked, ended. Each change is one conditional UPDATE."""
+
+from collections.abc import Collection
+from typing import Any
+
+from llama_index.core.llms import ChatMessage, MessageRole
+from sqlalchemy import Connection, exists, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hitl.errors import Refused, RunLost
+from hitl.journal.requests import ask, interrupt
+from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
+from hitl.journal.tables import conversation, message, model_call, run
+from hitl.journal.tables import tool_request as request
+from hitl.journal.values import ACTIVE, ModelCall, Run, RunStatus, ToolCall
+
+
+def add(
+    tx: Connection,
+    conversation_id: str,
+    agent: str,
+    text: str,
+    *,
+    by: str,
+    status: RunStatus = "queued",
+    config: dict[str, Any] | None = None,
+    said: ChatMessage | None = None,
+) -> str:
+    """A new run at the end of the conversation, for one message; returns its id.
+
+    Args:
+        said: the message, where it is not a user's `text`.
+    """
+    run_id, at = new_id(), now()
+    tx.execute(
+        insert(run).values(
+            id=run_id,
+            conversation_id=conversation_id,
+            agent=agent,
+            status=status,
+            text=text,
+            by=by,
+            config=config or {},
+            created_at=at,
+            turn=0,
+            superseded=False,
+            version=0,
+        )
+    )
+    if text or said:
+        say(tx, run_id, 0, said or ChatMessage(role=MessageRole.USER, content=text))
+    touch_conversation(tx, conversation_id)
+    return run_id
+
+
+def add_call(
+    tx: Connection,
+    conversation_id: str,
+    agent: str,
+    call: ToolCall,
+    *,
+    by: str,
+    config: dict[str, Any],
+) -> str:
+    """A new run that consists of one call, put through the gate by hand; returns its id."""
+    run_id = add(tx, conversation_id, agent, "", by=by, config=config)
+    tx.execute(update(run).where(run.c.id == run_id).values(turn=1))
+    ask(tx, (run_id, conversation_id), 1, [call])
+    return run_id
+
+
+def say(tx: Connection, run_id: str, turn: int, said: ChatMessage) -> None:
+    """Append a message to a run."""
+    body = said.model_dump(mode="json")
+    tx.execute(insert(message).values(run_id=run_id, turn=turn, body=body, at=now()))
+
+
+def active(tx: Connection, conversation_id: str) -> Run | None:
+    """The one run of the conversation that works or waits, if any."""
+    query = select(run.c.id).where(
+        run.c.conversation_id == conversation_id, run.c.status.in_(ACTIVE)
+    )
+    run_id = tx.execute(query).scalar_one_or_none()
+    return None if run_id is None else find(tx, Run, run_id)
+
+
+def due(tx: Connection, agents: Collection[str], kinds: Collection[str]) -> list[str]:
+    """Ids of runs that a segment should be started for now."""
+    queued, busy = run.alias(), run.alias()
+    blocked = exists().where(
+        busy.c.conversation_id == run.c.conversation_id, busy.c.status.in_(ACTIVE)
+    ) | exists().where(
+        queued.c.conversation_id == run.c.conversation_id,
+        queued.c.status == "queued",
+        queued.c.position < run.c.position,
+    )
+    query = (
+        select(run.c.id)
+        .join(conversation, conversation.c.id == run.c.conversation_id)
+        .where(
+            run.c.agent.in_(agents),
+            conversation.c.kind.in_(kinds),
+            run.c.status.in_(("queued", "ready", "working")),
+            or_(
+                run.c.status == "ready",
+                (run.c.status == "working") & (run.c.lease < now()),
+                (run.c.status == "queued") & ~blocked,
+            ),
+        )
+        .order_by(run.c.position)
+    )
+    return ids(tx.execute(query))
+
+
+def acquire(tx: Connection, run_id: str, owner: str, lease: float) -> Run | None:
+    """Take a due run for one segment: the run for its new owner, None for everybody else.
+
+    What a dead owner had running becomes unknown; it is never run again by itself.
+    """
+    touch_run(tx, run_id)
+    try:
+        with tx.begin_nested():
+            won = changes(
+                tx,
+                update(run)
+                .where(
+                    run.c.id == run_id,
+                    or_(
+                        run.c.status.in_(("queued", "ready")),
+                        (run.c.status == "working") & (run.c.lease < now()),
+                    ),
+                )
+                .values(status="working", owner=owner, lease=now() + lease),
+            )
+    except IntegrityError:  # another run of this conversation became active first
+        return None
+    if not won:
+        return None
+    tx.execute(
+        update(run).where(run.c.id == run_id, run.c.started_at.is_(None)).values(started_at=now())
+    )
+    interrupt(tx, run_id, ending=False)
+    return find(tx, Run, run_id)
+
+
+def set_config(tx: Connection, run_id: str, config: dict[str, Any]) -> None:
+    """Keep the configuration that the run starts with."""
+    tx.execute(update(run).where(run.c.id == run_id).values(config=config))
+
+
+def renew(tx: Connection, owner: str, lease: float) -> None:
+    """Say that this owner is alive."""
+    tx.execute(
+        update(run)
+        .where(run.c.owner == owner, run.c.status == "working")
+        .values(lease=now() + lease)
+    )
+
+
+def owners(tx: Connection) -> list[str]:
+    """Who works on runs, dead or alive."""
+    query = select(run.c.owner).where(run.c.status == "working", run.c.owner.is_not(None))
+    return list(tx.execute(query.distinct()).scalars())
+
+
+def release(tx: Connection, owner: str) -> None:
+    """End the leases of an owner that is known to be dead."""
+    tx.execute(update(run).where(run.c.owner == owner, run.c.status == "working").values(lease=0.0))
+
+
+def _own(tx: Connection, run_id: str, owner: str) -> None:
+    """Take the run, or say that this segment no longer owns it."""
+    touch_run(tx, run_id)
+    query = select(run.c.id).where(
+        run.c.id == run_id, run.c.owner == owner, run.c.status == "working"
+    )
+    if tx.execute(query).one_or_none() is None:
+        raise RunLost(f"run {run_id} was stopped or taken over")
+
+
+def speak(
+    tx: Connection,
+    run_row: Run,
+    owner: str,
+    said: ChatMessage,
+    calls: list[ToolCall],
+    call: ModelCall,
+) -> None:
+    """One turn of the model, whole or not at all: its message, its tool calls, and the record.
+
+    Raises:
+        RunLost: if the segment no longer owns the run, or the turn was already spoken.
+    """
+    _own(tx, run_row.id, owner)
+    spoken = changes(
+        tx,
+        update(run)
+        .where(run.c.id == run_row.id, run.c.turn == call.turn - 1)
+        .values(turn=call.turn),
+    )
+    if not spoken:
+        raise RunLost(f"turn {call.turn} of run {run_row.id} was already spoken")
+    say(tx, run_row.id, call.turn, said)
+    ask(tx, (run_row.id, run_row.conversation_id), call.turn, calls)
+    keep(tx, call)
+    if not calls:
+        _end(tx, run_row.id, "answered")
+
+
+def keep(tx: Connection, call: ModelCall) -> None:
+    """Keep a model call, also one that failed."""
+    tx.execute(insert(model_call).values(**vars(call)))
+
+
+def park(tx: Connection, run_id: str, owner: str) -> bool:
+    """Let go of a run that only people can move on; False if there is more to do."""
+    _own(tx, run_id, owner)
+    of_run = request.c.run_id == run_id
+    return changes(
+        tx,
+        update(run)
+        .where(
+            run.c.id == run_id,
+            exists().where(of_run, request.c.status == "pending"),
+            ~exists().where(of_run, request.c.status.in_(("approved", "running"))),
+        )
+        .values(status="waiting", owner=None, lease=None),
+    )
+
+
+def finish(
+    tx: Connection, run_id: str, owner: str, status: RunStatus, error: str | None = None
+) -> None:
+    """End a run that this owner works on.
+
+    Raises:
+        RunLost: if the segment no longer owns it.
+    """
+    _own(tx, run_id, owner)
+    interrupt(tx, run_id, ending=True)
+    _end(tx, run_id, status, error)
+
+
+def _end(tx: Connection, run_id: str, status: RunStatus, error: str | None = None) -> None:
+    tx.execute(
+        update(run)
+        .where(run.c.id == run_id)
+        .values(status=status, error=error, owner=None, lease=None, ended_at=now())
+    )
+
+
+def stop(tx: Connection, run_id: str, by: str) -> bool:
+    """End a run at a person's word: what waits is cancelled, what runs becomes unknown."""
+    touch_run(tx, run_id)
+    found = find(tx, Run, run_id)
+    if found is None or not found.is_active:
+        return False
+    interrupt(tx, run_id, ending=True)
+    _end(tx, run_id, "cancelled", f"Stopped by {by}.")
+    return True
+
+
+def retry(tx: Connection, run_id: str) -> None:
+    """Continue a failed run where it failed. Nothing that has an outcome is done again.
+
+    Raises:
+        Refused: if it did not fail, or the conversation went on since.
+    """
+    touch_run(tx, run_id)
+    found = find(tx, Run, run_id)
+    if found is None or found.status != "failed":
+        raise Refused("Only a failed run can be retried.")
+    later = select(run.c.id).where(
+        run.c.conversation_id == found.conversation_id,
+        run.c.position > found.position,
+        run.c.status != "discarded",
+    )
+    if tx.execute(later).first() is not None:
+        raise Refused("The conversation went on since; send the message again instead.")
+    tx.execute(
+        update(run).where(run.c.id == run_id).values(status="ready", error=None, ended_at=None)
+    )
+
+
+def supersede(tx: Connection, run_id: str) -> None:
+    """Let a run end, instead of speaking again, once its calls are settled."""
+    touch_run(tx, run_id)
+    tx.execute(update(run).where(run.c.id == run_id).values(superseded=True))
+
+
+def move(tx: Connection, run_id: str, before: RunStatus, after: RunStatus) -> bool:
+    """Move a message that has not started: held → queued, held or queued → discarded."""
+    touch_run(tx, run_id)
+    return changes(
+        tx,
+        update(run).where(run.c.id == run_id, run.c.status == before).values(status=after),
+    )
+
+
+def model_calls(tx: Connection, run_id: str) -> list[ModelCall]:
+    """Every call of the model in this run, oldest first, the failed ones too."""
+    query = select(model_call).where(model_call.c.run_id == run_id).order_by(model_call.c.id)
+    return [
+        ModelCall(**{key: value for key, value in row._mapping.items() if key != "id"})
+        for row in tx.execute(query)
+    ]

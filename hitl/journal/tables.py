@@ -1,0 +1,140 @@
+"""The tables. A few of them are the only truth; everything else can be thrown away."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy import Text as PlainText
+
+
+class Text(TypeDecorator[str]):
+    """Text that every database takes: what UTF-8 or Postgres can't hold is written as an escape."""
+
+    impl = PlainText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        if value is None:
+            return None
+        return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+metadata = MetaData()
+counter = BigInteger().with_variant(Integer, "sqlite")
+
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("agent", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("changes", JSON, nullable=False),
+    Column("continues", String),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False, index=True),
+    Column("version", Integer, nullable=False, default=0),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("position", counter, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("conversation_id", ForeignKey(conversation.c.id), nullable=False),
+    Column("agent", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("error", Text),
+    Column("owner", String),
+    Column("lease", Float),
+    Column("turn", Integer, nullable=False, default=0),
+    Column("superseded", Boolean, nullable=False, default=False),
+    Column("version", Integer, nullable=False, default=0),
+    Index("run_of_conversation", "conversation_id", "position"),
+    Index("run_by_status", "status"),
+)
+
+# One run at a time: the database itself refuses a second active run of a conversation.
+_active = text("status IN ('working', 'waiting', 'ready')")
+Index(
+    "one_active_run",
+    run.c.conversation_id,
+    unique=True,
+    sqlite_where=_active,
+    postgresql_where=_active,
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", counter, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey(run.c.id), nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("run_id", "turn"),
+)
+
+tool_request = Table(
+    "tool_request",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run_id", ForeignKey(run.c.id), nullable=False),
+    Column("conversation_id", ForeignKey(conversation.c.id), nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("provider_id", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("edited", JSON(none_as_null=True)),
+    Column("asks", Boolean, nullable=False),
+    Column("status", String, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("decided_at", Float),
+    Column("decided_by", String),
+    Column("decision", String),
+    Column("reason", Text, nullable=False, default=""),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("result", Text),
+    Column("owner", String),
+    Index("request_of_run", "run_id", "turn", "place"),
+    Index("request_by_status", "status", "asked_at"),
+)
+
+model_call = Table(
+    "model_call",
+    metadata,
+    Column("id", counter, primary_key=True, autoincrement=True),
+    Column("run_id", ForeignKey(run.c.id), nullable=False, index=True),
+    Column("turn", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ms", Float, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("messages", JSON, nullable=False),
+    Column("tools", JSON, nullable=False),
+    Column("reply", JSON(none_as_null=True)),
+    Column("error", Text),
+    Column("tokens_in", Integer),
+    Column("tokens_out", Integer),
+)

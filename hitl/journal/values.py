@@ -1,0 +1,237 @@
+"""What the journal holds, as frozen values."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llama_index.core.llms import ChatMessage
+
+RunStatus = Literal[
+    "held",  # typed while requests wait; sent only if its author says so
+    "queued",  # will start when the conversation is free
+    "working",  # a segment works on it
+    "waiting",  # parked: only people can move it on
+    "ready",  # a decision arrived; the next segment may start
+    "answered",
+    "failed",
+    "cancelled",
+    "superseded",
+    "discarded",
+]
+ACTIVE: tuple[RunStatus, ...] = ("working", "waiting", "ready")
+ENDED: tuple[RunStatus, ...] = ("answered", "failed", "cancelled", "superseded")
+
+RequestStatus = Literal[
+    "pending",
+    "approved",
+    "running",
+    "succeeded",
+    "failed",
+    "unknown",
+    "rejected",
+    "expired",
+    "cancelled",
+]
+OPEN: tuple[RequestStatus, ...] = ("pending", "approved", "running")
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Yes: the tool may run with exactly the arguments shown, or with `arguments` instead.
+
+    Args:
+        arguments: the edited arguments, complete; None leaves them as they were asked.
+    """
+
+    arguments: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """No.
+
+    Args:
+        reason: told to the agent, word for word.
+    """
+
+    reason: str = ""
+
+
+Decision = Approve | Reject
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool call as the model asked for it, checked.
+
+    Args:
+        tool: the tool's name as the model wrote it.
+        arguments: the validated arguments with defaults filled in; of a bad call, what came.
+        provider_id: the provider's id; lives in the messages alone.
+        asks: whether a person must decide.
+        problem: what is wrong with the call, told to the model; None if it can run.
+    """
+
+    tool: str
+    arguments: dict[str, Any]
+    provider_id: str
+    asks: bool = True
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class ToolRequest:
+    """A tool call in the journal: what was asked, what was decided, what came of it.
+
+    Args:
+        turn: the model's how-manieth message in the run, from 1.
+        place: the call's place in that message, from 0.
+        arguments: as asked; `edited` replaces them where a person changed them.
+        result: what the tool returned, or why it failed.
+        times: seconds since the epoch.
+    """
+
+    id: str
+    run_id: str
+    conversation_id: str
+    turn: int
+    place: int
+    provider_id: str
+    tool: str
+    arguments: dict[str, Any]
+    edited: dict[str, Any] | None
+    asks: bool
+    status: RequestStatus
+    asked_at: float
+    decided_at: float | None
+    decided_by: str | None
+    decision: Literal["approve", "reject"] | None
+    reason: str
+    started_at: float | None
+    ended_at: float | None
+    result: str | None
+    owner: str | None
+
+    @property
+    def final_arguments(self) -> dict[str, Any]:
+        """What runs, or ran."""
+        return self.arguments if self.edited is None else self.edited
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a decision.
+
+    Args:
+        accepted: whether this decision counts; only one ever does.
+        request: the request as it stands now; None if the id names nothing.
+    """
+
+    accepted: bool
+    request: ToolRequest | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One chat with one agent.
+
+    Args:
+        kind: "chat", "try" for one call put through the gate by hand, "library" for runs of
+            agents that only the process that started them knows.
+        changes: what differs from the agent's file from the next message on.
+        continues: the id of the last run of another conversation that this one starts from.
+    """
+
+    id: str
+    agent: str
+    kind: str
+    title: str
+    changes: dict[str, Any]
+    continues: str | None
+    created_at: float
+    updated_at: float
+    version: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """The work on one user message.
+
+    Args:
+        position: orders the runs, also across conversations.
+        config: the agent's configuration when the run started (`AgentConfig.snapshot()`).
+        turn: how many messages the model has spoken.
+        superseded: it ends instead of speaking again.
+        version: counts its changes.
+    """
+
+    position: int
+    id: str
+    conversation_id: str
+    agent: str
+    status: RunStatus
+    text: str
+    by: str
+    config: dict[str, Any]
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    error: str | None
+    owner: str | None
+    lease: float | None
+    turn: int
+    superseded: bool
+    version: int
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One call of the model: what was sent, what came back, what it took.
+
+    Args:
+        config: the configuration as it was.
+        messages: the messages sent.
+        tools: the tool schemas sent.
+        reply: the raw reply; None if there was none.
+        ms: milliseconds from sending to the last byte.
+    """
+
+    run_id: str
+    turn: int
+    started_at: float
+    ms: float
+    config: dict[str, Any]
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    reply: dict[str, Any] | None
+    error: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run with all that was said and asked in it.
+
+    Args:
+        messages: the user's message at turn 0, then the model's, by turn.
+    """
+
+    run: Run
+    messages: dict[int, ChatMessage]
+    requests: tuple[ToolRequest, ...]
+
+    def requests_of(self, turn: int) -> list[ToolRequest]:
+        """The requests of one of the model's messages, in its order."""
+        return [request for request in self.requests if request.turn == turn]

@@ -1,0 +1,279 @@
+"""From a model's words to checked tool calls, and from outcomes to the tool messages it reads."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llama_index.core.base.llms.types import ToolCallBlock
+from llama_index.core.llms import ChatMessage, MessageRole, TextBlock
+from llama_index.core.tools import AsyncBaseTool, ToolOutput
+from pydantic import BaseModel, ValidationError
+
+from hitl.agents import AgentConfig
+from hitl.journal.values import RunRecord, ToolCall, ToolRequest
+
+NOT_APPROVED = "Tool call was not approved."
+NOT_EXECUTED = "Nothing was executed."
+FAILED = "Encountered error in tool call: "
+UNKNOWN = "Started, outcome unknown, not run again."
+CANCELLED = "Not executed: the run was stopped before this call could start."
+EXPIRED = "Not executed: nobody decided in time."
+EDITED = "A person changed the arguments before approving. What ran: "
+
+
+@dataclass(frozen=True)
+class RawCall:
+    """A tool call as it came from the model.
+
+    Args:
+        arguments: as the model wrote them, usually a JSON text.
+        id: the provider's id; may be empty.
+    """
+
+    name: str
+    arguments: str | dict[str, Any]
+    id: str
+
+
+def check_calls(config: AgentConfig, raw_calls: list[RawCall], turn: int) -> list[ToolCall]:
+    """Check what the model asked for, strictly, before any person is bothered.
+
+    A call that can't run keeps its place and carries the `problem` that the model will be told.
+    An id that is missing, or given twice in one message, is replaced by one of our own.
+    """
+    seen: set[str] = set()
+    calls = []
+    for place, raw in enumerate(raw_calls):
+        own_id = f"call_{turn}_{place}"
+        provider_id = raw.id if raw.id and raw.id not in seen else own_id
+        seen.add(provider_id)
+        calls.append(_check_call(config, raw, provider_id))
+    return calls
+
+
+def _check_call(config: AgentConfig, raw: RawCall, provider_id: str) -> ToolCall:
+    tool = config.tool(raw.name)
+    if tool is None:
+        arguments = _as_written(raw.arguments)
+        problem = f"Tool {raw.name} does not exist"
+        return ToolCall(raw.name, arguments, provider_id, asks=False, problem=problem)
+    try:
+        arguments = validate(tool, parse_arguments(raw.arguments))
+    except InvalidArguments as error:
+        problem = f"{FAILED}{error} {NOT_EXECUTED}"
+        written = _as_written(raw.arguments)
+        return ToolCall(raw.name, written, provider_id, asks=False, problem=problem)
+    return ToolCall(raw.name, arguments, provider_id, asks=config.asks(raw.name))
+
+
+class InvalidArguments(ValueError):
+    """Raised when arguments are not JSON, or don't fit the tool's schema."""
+
+
+def parse_arguments(written: str | dict[str, Any]) -> dict[str, Any]:
+    """The arguments as an object. Nothing is repaired: what is not JSON is refused."""
+    if isinstance(written, str):
+        try:
+            parsed = json.loads(written or "{}", parse_constant=_refuse_constant)
+        except ValueError as error:
+            raise InvalidArguments(f"the arguments are not valid JSON ({error}).") from None
+    else:
+        parsed = written
+    if not isinstance(parsed, dict):
+        raise InvalidArguments("the arguments must be a JSON object.")
+    return parsed
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _as_written(written: str | dict[str, Any]) -> dict[str, Any]:
+    """What the model sent, for the record, even if it is no object."""
+    try:
+        return parse_arguments(written)
+    except InvalidArguments:
+        return {"invalid_json": written}
+
+
+def validate(tool: AsyncBaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as they will run, as plain JSON data, with defaults filled in.
+
+    Raises:
+        InvalidArguments: if they don't fit the tool's schema, or hold names outside of it.
+    """
+    plain = _fit(tool, arguments).model_dump(mode="json", warnings=False)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except ValueError as error:
+        raise InvalidArguments(f"{error}.") from None
+    return plain
+
+
+def _fit(tool: AsyncBaseTool, arguments: dict[str, Any]) -> BaseModel:
+    schema = tool.metadata.fn_schema
+    if schema is None:
+        raise InvalidArguments(f"tool {tool.metadata.get_name()} declares no schema.")
+    fixed = getattr(tool, "partial_params", {})
+    unknown = [name for name in arguments if name in fixed or not _is_field(schema, name)]
+    if unknown:
+        raise InvalidArguments(f"unknown arguments: {', '.join(map(repr, unknown))}.")
+    try:
+        return schema.model_validate(arguments)
+    except ValidationError as error:
+        raise InvalidArguments(_in_words(error)) from None
+
+
+def _is_field(schema: type[BaseModel], name: str) -> bool:
+    return name in schema.model_fields or any(
+        field.alias == name for field in schema.model_fields.values()
+    )
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_context=False)
+    ]
+    return "; ".join(problems) + "."
+
+
+async def run_tool(tool: AsyncBaseTool, arguments: dict[str, Any], context: Any) -> str:
+    """Run the tool once and return its result as the model will read it.
+
+    Args:
+        arguments: as stored in the journal; checked again here, then given to the function as
+            the types that it declares.
+        context: the workflow context, for tools that ask for one.
+
+    Raises:
+        Exception: whatever the tool raises.
+    """
+    fitted = _fit(tool, arguments)
+    typed = {name: getattr(fitted, name) for name in type(fitted).model_fields}
+    for name in getattr(tool, "partial_params", {}):
+        typed.pop(name, None)
+    if getattr(tool, "requires_context", False):
+        typed[tool.ctx_param_name] = context  # type: ignore[attr-defined]
+    # Not LlamaIndex's acall_tool: it calls some tools a second time when they raise.
+    return as_text(await tool.acall(**typed))
+
+
+def as_text(output: ToolOutput) -> str:
+    """A tool's output as text: structured data as JSON, anything else as it prints."""
+    if output.is_error and output.exception is not None:
+        raise output.exception
+    if isinstance(output.raw_output, (dict, list)) and output.content == str(output.raw_output):
+        return json.dumps(output.raw_output, ensure_ascii=False, default=str)
+    return output.content
+
+
+def assistant_message(text: str, raw_calls: list[RawCall], calls: list[ToolCall]) -> ChatMessage:
+    """The model's message as it goes into the history, with ids that are never empty."""
+    blocks: list[Any] = [TextBlock(text=text)] if text else []
+    for raw, call in zip(raw_calls, calls, strict=True):
+        # Providers refuse a history with names outside of their alphabet, and some that with
+        # arguments that are not JSON; both would end the conversation for good.
+        name = re.sub(r"[^a-zA-Z0-9_-]", "_", call.tool)[:64] or "unnamed"
+        written = json.dumps(_as_written(raw.arguments), ensure_ascii=False)
+        blocks.append(
+            ToolCallBlock(tool_call_id=call.provider_id, tool_name=name, tool_kwargs=written)
+        )
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks)
+
+
+def tool_message(request: ToolRequest) -> ChatMessage:
+    """The one tool message that answers a settled request."""
+    return ChatMessage(
+        role=MessageRole.TOOL,
+        content=outcome_text(request),
+        additional_kwargs={"tool_call_id": request.provider_id, "name": request.tool},
+    )
+
+
+def outcome_text(request: ToolRequest) -> str:
+    """What the model is told of a request's outcome: the truth, in one message."""
+    match request.status:
+        case "rejected":
+            reason = f" Reason: {request.reason}" if request.reason else ""
+            return f"{NOT_APPROVED} {NOT_EXECUTED}{reason}"
+        case "cancelled":
+            return CANCELLED
+        case "expired":
+            return EXPIRED
+        case "unknown":
+            return _with_edit(request, UNKNOWN)
+        case "succeeded" | "failed":
+            return _with_edit(request, request.result or "")
+        case "pending" | "approved" | "running":
+            raise ValueError(f"request {request.id} has no outcome yet")
+
+
+def _with_edit(request: ToolRequest, text: str) -> str:
+    if request.edited is None:
+        return text
+    return f"{EDITED}{json.dumps(request.edited, ensure_ascii=False)}\n{text}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A tool message, understood.
+
+    Args:
+        text: the result, the error or the reason.
+        ran_with: the arguments that ran, where a person changed them.
+    """
+
+    status: Literal["succeeded", "rejected", "failed", "unknown", "cancelled", "expired"]
+    text: str
+    ran_with: dict[str, Any] | None = None
+
+
+def read_outcome(text: str) -> Reading:
+    """The inverse of `outcome_text`."""
+    ran_with = None
+    if text.startswith(EDITED):
+        edited, _, text = text.removeprefix(EDITED).partition("\n")
+        ran_with = json.loads(edited)
+    if text.startswith(NOT_APPROVED):
+        return Reading("rejected", text.partition("Reason: ")[2])
+    if text.startswith(FAILED):
+        return Reading("failed", text.removeprefix(FAILED), ran_with)
+    if text.startswith("Tool ") and text.endswith(" does not exist"):
+        return Reading("failed", text)
+    known: dict[str, Literal["unknown", "cancelled", "expired"]] = {
+        UNKNOWN: "unknown",
+        CANCELLED: "cancelled",
+        EXPIRED: "expired",
+    }
+    if text in known:
+        return Reading(known[text], text, ran_with)
+    return Reading("succeeded", text, ran_with)
+
+
+def chat_of(record: RunRecord) -> list[ChatMessage]:
+    """A run's messages in the order that a provider accepts: each call answered, in its order.
+
+    A turn whose calls are not all settled yet is left out, so the history is valid at any moment.
+    """
+    chat = [record.messages[0]] if 0 in record.messages else []
+    for turn in sorted(turn for turn in record.messages if turn > 0):
+        requests = record.requests_of(turn)
+        if any(request.is_open for request in requests):
+            break
+        chat += [record.messages[turn], *(tool_message(request) for request in requests)]
+    if note := closing_note(record):
+        chat.append(ChatMessage(role=MessageRole.ASSISTANT, content=note))
+    return chat
+
+
+def closing_note(record: RunRecord) -> str | None:
+    """What the model is told in place of an answer that never came."""
+    match record.run.status:
+        case "failed":
+            return f"[No answer was given here: {record.run.error}]"
+        case "cancelled":
+            return "[A person stopped the work here, before an answer was given.]"
+        case _:
+            return None

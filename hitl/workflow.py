@@ -1,0 +1,185 @@
+"""HITLAgent: the notebook's workflow, on a journal. Each step looks, does one thing, looks again.
+
+Steps may be repeated and come in any order: every change is a conditional one in the journal.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from llama_index.core.tools import ToolSelection
+from llama_index.core.workflow import Context, StartEvent, StopEvent, Workflow, step
+
+from hitl.answers import ask_model
+from hitl.events import (
+    LLMCallEvent,
+    LookEvent,
+    ProgressEvent,
+    TextDeltaEvent,
+    ToolApprovedEvent,
+    ToolCallEvent,
+    ToolCallResultEvent,
+    ToolRequestEvent,
+)
+from hitl.journal import RunRecord, ToolRequest
+from hitl.library import decide, start_in_memory
+from hitl.segment import End, Segment, Speak, Start, WaitForPeople, WaitForTools, next_move
+from hitl.toolcalls import FAILED, chat_of, run_tool, tool_message
+
+logger = logging.getLogger("hitl.workflow")
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The result of a segment that ended because only people can move its run on."""
+
+    run_id: str
+
+
+class HITLAgent(Workflow):
+    """An agent whose tool calls wait for a person's approval.
+
+    As a library: `HITLAgent().run(agent_config=…, user_msg=…, chat_history=…, initial_state=…,
+    llm=…)`; answer each `ToolRequestEvent` with a `ToolApprovedEvent`. Waiting has no timeout.
+    The app gives `segment=…` instead, a run of its journal.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"timeout": None, **options})
+
+    @step
+    async def setup(self, ctx: Context, ev: StartEvent) -> LookEvent:
+        """Take up a run of the journal, or make a new one in memory.
+
+        Raises:
+            ValueError: if something required is None, or the LLM can't call functions.
+        """
+        segment = ev.get("segment") or await start_in_memory(ev)
+        await ctx.store.set("segment", segment)
+        return LookEvent()
+
+    @step
+    async def speak_with_agent(
+        self, ctx: Context, ev: LLMCallEvent
+    ) -> ToolRequestEvent | LookEvent | StopEvent:
+        """Let the model speak; write down what it said and asked for."""
+        segment: Segment = await ctx.store.get("segment")
+        record = await segment.record()
+        sent, since = segment.messages(record), time.time()
+        try:
+            answer = await ask_model(
+                segment.model(),
+                segment.agent.tools or [],
+                sent,
+                lambda delta: ctx.write_event_to_stream(TextDeltaEvent(delta=delta)),
+            )
+        except Exception as error:
+            await segment.failed_to_speak(record, sent, since, error)
+            raise
+        record = await segment.spoke(record, sent, since, answer)
+        if record.run.status == "answered":
+            return StopEvent(result=_result(segment, record))
+        for request in record.requests_of(record.run.turn):
+            _announce(ctx, request)
+        return LookEvent()
+
+    @step
+    async def handle_tool_approval(self, ctx: Context, ev: ToolApprovedEvent) -> LookEvent:
+        """Put a person's answer to the journal, which alone decides whether it counts."""
+        segment: Segment = await ctx.store.get("segment")
+        if refusal := await decide(segment, ev):
+            logger.warning("refused an approval of %s: %s", ev.tool_id, refusal)
+            ctx.write_event_to_stream(ProgressEvent(msg=f"Approval refused: {refusal}"))
+        return LookEvent()
+
+    @step(num_workers=4)
+    async def handle_tool_call(
+        self, ctx: Context, ev: ToolCallEvent
+    ) -> ToolCallResultEvent | LookEvent:
+        """Run a call if, and only if, the journal gives it to us; write down what came of it."""
+        segment: Segment = await ctx.store.get("segment")
+        request = await segment.claim(ev.tool_call.tool_id)
+        if request is None:
+            return LookEvent()
+        failed, result = await _execute(segment, request, ctx)
+        await segment.settle(request, failed=failed, result=result)
+        record = await segment.record()
+        settled = next(each for each in record.requests if each.id == request.id)
+        if settled.is_open:  # somebody else will say what became of it
+            return LookEvent()
+        _announce(ctx, settled)
+        return ToolCallResultEvent(chat_message=tool_message(settled))
+
+    @step(num_workers=1)
+    async def aggregate_tool_results(
+        self, ctx: Context, ev: ToolCallResultEvent | LookEvent
+    ) -> LLMCallEvent | ToolCallEvent | LookEvent | StopEvent | None:
+        """Look at the journal and do what comes next."""
+        segment: Segment = await ctx.store.get("segment")
+        record = await segment.record()
+        match next_move(record, speaks=segment.speaks):
+            case Start(approved):
+                for request in segment.to_start(approved):
+                    ctx.send_event(_tool_call(request))
+                return None
+            case Speak(turn):
+                return LLMCallEvent() if segment.may_speak(turn) else None
+            case WaitForTools():
+                return None
+            case WaitForPeople():
+                return await self._wait(segment)
+            case End():
+                await segment.end()
+                return StopEvent(result=_result(segment, await segment.record()))
+
+    async def _wait(self, segment: Segment) -> LookEvent | StopEvent | None:
+        """In the app, park: nothing waits in memory for a person. In the library, wait."""
+        if not segment.parks:
+            return None
+        return StopEvent(result=Parked(segment.run_id)) if await segment.park() else LookEvent()
+
+
+async def _execute(segment: Segment, request: ToolRequest, ctx: Context) -> tuple[bool, str]:
+    """Run the tool; what goes wrong in it is an answer to the model. Returns (failed, result)."""
+    tool = segment.agent.tool(request.tool)
+    if tool is None:
+        return True, f"Tool {request.tool} does not exist"
+    try:
+        return False, await run_tool(tool, request.final_arguments, ctx)
+    except Exception as error:
+        logger.info("tool %s of request %s failed", request.tool, request.id, exc_info=True)
+        return True, f"{FAILED}{error}"
+
+
+def _tool_call(request: ToolRequest) -> ToolCallEvent:
+    return ToolCallEvent(
+        tool_call=ToolSelection(
+            tool_id=request.id, tool_name=request.tool, tool_kwargs=request.final_arguments
+        )
+    )
+
+
+def _announce(ctx: Context, request: ToolRequest) -> None:
+    """Tell the stream what a request asks, or what came of it."""
+    if request.status == "pending":
+        ctx.write_event_to_stream(
+            ToolRequestEvent(
+                prefix=f"Tool {request.tool} requires human approval.",
+                tool_name=request.tool,
+                tool_id=request.id,
+                tool_kwargs=request.arguments,
+            )
+        )
+    elif not request.is_open:
+        ctx.write_event_to_stream(
+            ProgressEvent(
+                msg=f"Tool {request.tool} called with {request.final_arguments} "
+                f"returned {tool_message(request).content}"
+            )
+        )
+
+
+def _result(segment: Segment, record: RunRecord) -> dict[str, Any]:
+    chat = [*segment.history, *chat_of(record)]
+    return {"response": chat[-1].content if chat else None, "chat_history": chat}
