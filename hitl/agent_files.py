@@ -1,4 +1,4 @@
-"""An agent's file as text: its shape, the line of everything in it, and back to text again.
+"""An agent's file as text: its shape, and the line of everything in it.
 
 Nothing here imports a tool: what a reference like `shop.refund_order` means is found by
 `tool_modules`, and a whole folder is read by `registry`.
@@ -68,6 +68,7 @@ class AgentFile(BaseModel):
     greeting: str | None = None
     samples: list[str] = Field(default_factory=list)
     panel: str | None = None
+    panel_title: str = AgentConfig.model_fields["panel_title"].default
     reset: str | None = None
     tools: dict[str, Policy | None] = Field(default_factory=dict)
     tools_requiring_human_confirmation: list[str] | None = None
@@ -195,54 +196,3 @@ def _explained(document: Document, error: Any) -> AgentFileError:
     else:
         problem = f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}"
     return document.error(path, problem)
-
-
-def remember_reference(thing: object, reference: str) -> None:
-    """Note on a tool or function how a file refers to it, for `as_yaml`."""
-    # vars, not setattr: pydantic tools refuse attributes that they didn't declare.
-    vars(thing)["__hitl_reference__"] = reference
-
-
-def _reference_of(thing: object, what: str) -> str:
-    reference = getattr(thing, "__hitl_reference__", None)
-    if not isinstance(reference, str):
-        raise DeclarationError(
-            f"{what} was not read from a file, so that a file can't refer to it; "
-            "put it into a module in the agents folder"
-        )
-    return reference
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, the way that people write prompts."""
-
-    def represent_text(self, text: str) -> yaml.Node:
-        style = "|" if "\n" in text else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
-
-
-def as_yaml(config: AgentConfig) -> str:
-    """The agent as a file's text: read back, it gives the same agent.
-
-    Raises:
-        DeclarationError: if a tool, the panel or the reset has no name that a file could use.
-    """
-    content = config.model_dump(include=set(AgentFile.model_fields) - SPECIAL)
-    for field in ("panel", "reset"):
-        if function := getattr(config, field):
-            content[field] = _reference_of(function, f"the {field} of {config.name!r}")
-    content["tools"] = {
-        _reference_of(tool, f"tool {name!r}"): "ask" if config.asks(name) else "allow"
-        for tool, name in zip(config.tools or [], config.tool_names(), strict=True)
-    }
-    said = {field: content[field] for field in AgentFile.model_fields if content.get(field)}
-    return yaml.dump(said, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-
-
-SPECIAL = {"tools", "tools_requiring_human_confirmation", "panel", "reset"}

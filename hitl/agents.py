@@ -98,6 +98,7 @@ class AgentConfig(BaseModel):
         greeting: what an empty chat says.
         samples: messages that an empty chat offers.
         panel: returns tables (title → rows) to show beside the chat.
+        panel_title: what the panel is called.
         reset: brings the demo data back.
         demo: the demo model's script.
         version: changes whenever the agent's file or its tool modules change.
@@ -116,6 +117,7 @@ class AgentConfig(BaseModel):
     greeting: str | None = None
     samples: list[str] = Field(default_factory=list)
     panel: Callable[[], dict[str, list[dict[str, Any]]]] | None = None
+    panel_title: str = "Panel"
     reset: Callable[[], None] | None = None
     demo: list[dict[str, Any]] = Field(default_factory=list)
     version: str = ""

@@ -100,6 +100,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self._answer = Answer()
+        self._chunks = 0
         self._parts: list[dict[str, Any]] = []
         self._last: ChatResponse | None = None
 
@@ -110,6 +111,7 @@ class _Collector:
             self._add_chunk(raw)
 
     def _add_chunk(self, chunk: Any) -> None:
+        self._chunks += 1
         self._answer.model = chunk.model or self._answer.model
         if chunk.usage:
             self._answer.tokens_in = chunk.usage.prompt_tokens
@@ -153,7 +155,9 @@ class _Collector:
         """
         if self._last is None:
             raise ModelError("The model's answer was empty. Retry, or say it differently.")
-        if self._parts or self._answer.text or self._answer.finish:
+        if self._chunks and not self._answer.finish:
+            raise ModelError("The model's answer broke off, so nothing of it was used. Retry.")
+        if self._chunks:
             self._answer.calls = [
                 RawCall(part["name"], part["arguments"], part["id"]) for part in self._parts
             ]

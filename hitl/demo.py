@@ -43,10 +43,10 @@ from pydantic import (
 from hitl.errors import DeclarationError
 from hitl.toolcalls import Reading, read_outcome
 
-# Matching takes quadratic time: what is longer is off script, whatever it says.
-LONGEST_MESSAGE = 2000
+# A pattern of open fields takes cubic time to miss: what is longer is off script, unread.
+LONGEST_MESSAGE = 1000
 MOST_PIECES = 150
-END = "\n"
+END = "\0"
 
 DEFAULT_SENTENCES = {
     "succeeded": "{{ tool }} ran. Its result: {{ result }}",
@@ -238,7 +238,8 @@ def read_scripts(data: list[dict[str, Any]]) -> list[DemoScript]:
         return TypeAdapter(list[DemoScript]).validate_python(data)
     except ValidationError as error:
         problems = (
-            f"demo.{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            f"demo.{'.'.join(map(str, problem['loc']))}: "
+            + problem["msg"].removeprefix("Value error, ")
             for problem in error.errors(include_url=False)
         )
         raise DeclarationError("; ".join(problems)) from None
@@ -331,9 +332,7 @@ def _last_request(chat: Sequence[ChatMessage]) -> tuple[str, Sequence[ChatMessag
     return "", chat
 
 
-def _fitting(
-    scripts: Sequence[DemoScript], text: str
-) -> tuple[DemoScript | None, dict[str, Any]]:
+def _fitting(scripts: Sequence[DemoScript], text: str) -> tuple[DemoScript | None, dict[str, Any]]:
     if len(text) <= LONGEST_MESSAGE:
         for script in scripts:
             if (names := script.names(text.strip())) is not None:

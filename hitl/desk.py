@@ -1,6 +1,8 @@
 """All that a page, a terminal or a notebook can ask for. Answers at once; waits for nobody."""
 
 import threading
+from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 from llama_index.core.llms import ChatMessage
@@ -65,6 +67,15 @@ class Desk:
     ) -> list[RunRecord]:
         """The newest `limit` runs, oldest first, with all that was said and asked in them."""
         return self.journal.read(_transcript, conversation_id, limit, before)
+
+    def runs_after(self, conversation_id: str, position: int) -> list[Run]:
+        """The conversation's runs after a position, oldest first; nothing that was not sent."""
+        return self.journal.read(conversations.runs_after, conversation_id, position)
+
+    def mark(self, conversation_id: str) -> Hashable:
+        """What anybody could see of a conversation, and of the inbox, in short."""
+        version, waiting = self.journal.read(conversations.mark, conversation_id)
+        return version, waiting, self.engine.live_length(conversation_id)
 
     def record(self, run_id: str) -> RunRecord:
         """One run with all that was said and asked in it.
@@ -170,7 +181,8 @@ class Desk:
             return Verdict(False, None)
         if isinstance(decision, Approve) and decision.arguments is not None:
             agent = self.agent_of(self.record(request.run_id).run)
-            decision = edited(agent, request.tool, request.arguments, decision.arguments)
+            checked = edited(agent, request.tool, request.arguments, decision.arguments)
+            decision = replace(decision, arguments=checked.arguments)
         verdict = self.journal.write(requests.decide, request_id, decision, by)
         self.engine.look(request.run_id)
         return verdict

@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -57,7 +57,7 @@ def describe_llm(config: AgentConfig, settings: Settings) -> ModelChoice:
 
 
 def choose_llm(config: AgentConfig, settings: Settings) -> FunctionCallingLLM:
-    """The model of this agent, ready to use on the event loop that asks for it.
+    """The model of this agent. Called on an event loop, it belongs to that loop.
 
     Raises:
         ModelError: if the model's name or temperature can't be used.
@@ -69,7 +69,10 @@ def choose_llm(config: AgentConfig, settings: Settings) -> FunctionCallingLLM:
     try:
         return _client(model, config.temperature, settings, _running_loop())
     except ValueError as error:  # LlamaIndex's word for models and temperatures it refuses
-        raise ModelError(f"Model {model!r} can't be used: {error}") from None
+        raise ModelError(
+            f"Model {model!r} can't be used: {error} "
+            "Choose another with HITL_MODEL or in the agent's file."
+        ) from None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -94,26 +97,21 @@ def _client(
     known = not settings.openai_base_url and _is_known(model)
     if temperature is None:
         temperature = TEMPERATURE if known or settings.openai_base_url else NEUTRAL_TEMPERATURE
-    if known:
-        return OpenAI(
-            model=model,
-            temperature=temperature,
-            api_key=settings.openai_api_key,
-            api_base=OPENAI_URL,
-            timeout=settings.request_timeout,
-            max_retries=RETRIES,
-        )
-    return OpenAILike(
-        model=model,
-        temperature=temperature,
-        api_key=settings.openai_api_key or NO_KEY,
-        api_base=settings.openai_base_url or OPENAI_URL,
-        timeout=settings.request_timeout,
-        max_retries=RETRIES,
-        context_window=settings.context_window,
-        is_chat_model=True,
-        is_function_calling_model=True,
-    )
+    common: dict[str, Any] = {
+        "model": model,
+        "temperature": temperature,
+        "api_key": settings.openai_api_key or NO_KEY,
+        "api_base": settings.openai_base_url or OPENAI_URL,
+        "timeout": settings.request_timeout,
+        "max_retries": RETRIES,
+    }
+    like: dict[str, Any] = {
+        "context_window": settings.context_window,
+        "is_chat_model": True,
+        "is_function_calling_model": True,
+    }
+    llm: FunctionCallingLLM = OpenAI(**common) if known else OpenAILike(**common, **like)
+    return llm
 
 
 def _is_known(model: str) -> bool:
@@ -154,7 +152,7 @@ def _in_words(error: Exception) -> str:
                 f"({error.__cause__ or error}). Check that it runs, and OPENAI_BASE_URL."
             )
         case openai.APIError():
-            return f"The model's provider broke off with an error: {error.message} Press Retry."
+            return f"The model's provider broke off: “{error.message}”. Press Retry."
         case httpx.TransportError():
             return f"The connection to the model broke off ({error}). Press Retry."
         case json.JSONDecodeError():
@@ -175,27 +173,27 @@ def _refusal_in_words(error: "openai.APIStatusError") -> str:
         case openai.AuthenticationError():
             return f"{host} does not accept the API key. Check OPENAI_API_KEY and start again."
         case openai.PermissionDeniedError():
-            return f"The API key may not do this at {host}: {_said(error)}"
+            return f"The API key may not do this at {host}: {_said(error)}."
         case openai.NotFoundError():
             return (
-                f"{host} does not know this model or address: {_said(error)} "
+                f"{host} does not know this model or address: {_said(error)}. "
                 "Check HITL_MODEL, the agent's model and OPENAI_BASE_URL."
             )
         case openai.RateLimitError() if error.code == "insufficient_quota":
             return f"The account's quota at {host} is used up. Check its plan and billing."
         case openai.RateLimitError():
-            return f"{host} receives too many requests at the moment. Wait a little, press Retry."
+            return f"{host} receives too many requests right now. Wait a little, then press Retry."
         case openai.InternalServerError():
             return f"{host} has a problem of its own ({error.status_code}). Press Retry."
         case _:
-            return f"{host} refused the request ({error.status_code}): {_said(error)}"
+            return f"{host} refused the request ({error.status_code}): {_said(error)}."
 
 
 def _said(error: "openai.APIStatusError") -> str:
-    """The provider's own message, without the client's wrapping."""
+    """The provider's own message in quotation marks, without the client's wrapping."""
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
-    return str(message or error.message)
+    return f"“{message or error.message}”"
 
 
 def _without_key(text: str, error: Exception) -> str:

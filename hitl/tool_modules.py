@@ -36,7 +36,7 @@ def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
                 yield Path(here, name)
 
 
-def _parsed(source: bytes) -> ast.AST:
+def parsed(source: bytes) -> ast.AST:
     """The source as a tree; an empty one if it can't be parsed."""
     try:
         return ast.parse(source)
@@ -85,10 +85,10 @@ class ToolModules:
             try:
                 return importlib.import_module(f"{self.package}.{name}")
             except (Exception, SystemExit) as error:
-                self._failed[name] = self._located(name, error)
+                self._failed[name] = self.located(name, error)
         raise self._failed[name]
 
-    def _located(self, name: str, error: BaseException) -> AgentFileError:
+    def located(self, name: str, error: BaseException) -> AgentFileError:
         """The error at the last line of ours that it went through."""
         file, line = self.shown(self.paths[name]), 1
         ours = {str(path): self.shown(path) for path in self.paths.values()}
@@ -151,7 +151,7 @@ class ToolModules:
         """Every name that the module might import, also inside its functions."""
         is_package = self.paths[name].name == "__init__.py"
         package = f"{self.package}.{name if is_package else name.rpartition('.')[0]}".strip(".")
-        for node in ast.walk(_parsed(self.sources[name])):
+        for node in ast.walk(parsed(self.sources[name])):
             if isinstance(node, ast.Import):
                 imported = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):

@@ -338,15 +338,11 @@ def test_several_calls_can_come_in_one_chunk(stage):
 
 
 def test_complete_calls_can_all_have_index_zero(stage):
-    calls = [
-        call for (call,) in stage.streamed_calls(Reply(calls=[ADD, MULTIPLY], all_index_zero=True))
-    ]
+    reply = Reply(calls=[ADD, MULTIPLY], all_index_zero=True)
+    calls = [call for (call,) in stage.streamed_calls(reply)]
 
     assert [call.index for call in calls] == [0, 0]
-    assert [json.loads(call.function.arguments) for call in calls] == [
-        ADD.arguments,
-        MULTIPLY.arguments,
-    ]
+    assert [call.function.arguments for call in calls] == ['{"a": 10, "b": 20}', '{"a": 3, "b": 4}']
 
 
 def test_ids_can_be_missing_or_empty(stage):
@@ -359,12 +355,12 @@ def test_ids_can_be_missing_or_empty(stage):
 
 
 def test_answer_that_is_cut_off_ends_within_its_arguments(stage):
-    choice = stage.answer(Reply(calls=[ADD, MULTIPLY], cut_off=True)).choices[0]
+    choice = stage.answer(Reply(calls=[MULTIPLY, ADD], cut_off=True)).choices[0]
 
     assert choice.finish_reason == "length"
     assert [call.function.arguments for call in choice.message.tool_calls] == [
-        '{"a": 10, "b": 20}',
-        '{"a": 3, "b": ',
+        '{"a": 3, "b": 4}',
+        '{"a": 10, "b": 2',
     ]
 
 
@@ -377,7 +373,8 @@ def test_arguments_given_as_text_go_out_as_they_are(stage):
 def test_usage_is_streamed_only_on_request(stage):
     with_usage = stage.streamed(Reply("Hi"), stream_options={"include_usage": True})
 
-    assert with_usage[-1].choices == [] and with_usage[-1].usage.total_tokens > 0
+    assert with_usage[-1].choices == []
+    assert with_usage[-1].usage.total_tokens > 0
     assert all(chunk.usage is None for chunk in stage.streamed(Reply("Hi")))
 
 
@@ -388,7 +385,7 @@ def test_connection_can_break_in_the_middle_of_a_stream(stage, chunks):
     with pytest.raises(httpx.RemoteProtocolError):
         received.extend(stage.connection.ask(stream=True))
 
-    assert len(stage.replies) == 0
+    assert len(received) == chunks
 
 
 def test_connection_can_break_before_the_whole_answer(stage):
@@ -505,16 +502,17 @@ def test_refused_request_takes_no_reply_from_the_script():
 
 def test_llamaindex_adds_in_several_rounds(llm_of, adder):
     llm, tool = llm_of(adder.server), FunctionTool.from_defaults(add_two_numbers)
-    chat = []
-    for question, content, conclusion in [
+    rounds = [
         ("What is 10 + 20?", "30", "10 + 20 is 30."),
         (
             "What is 1 + 2?",
-            "The call was not approved.",
-            "I did not add the numbers: The call was not approved.",
+            "Not now: not approved.",
+            "I did not add the numbers: Not now: not approved.",
         ),
         ("What is 3 + -4?", "-1", "3 + -4 is -1."),
-    ]:
+    ]
+    chat = []
+    for question, content, conclusion in rounds:
         chat.append(ChatMessage(role="user", content=question))
         asked = llm.chat_with_tools([tool], chat_history=list(chat))
         (call,) = llm.get_tool_calls_from_response(asked)

@@ -90,6 +90,11 @@ class Engine:
         """What the model has said so far in the turn that it is speaking now."""
         return self._live.get(run_id, "")
 
+    def live_length(self, conversation_id: str) -> int:
+        """How much text streams in for a conversation, for noticing that there is more."""
+        runs_here = [run for run, of in self._conversation_of.items() if of == conversation_id]
+        return sum(len(self.live_text(run)) for run in runs_here)
+
     def _look_soon(self, run_id: str | None) -> None:
         if run_id in self._handlers:
             self._poke(run_id)

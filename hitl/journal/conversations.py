@@ -10,9 +10,9 @@ from hitl.journal.requests import of_runs
 from hitl.journal.rows import fetch, find, new_id, now, touch_conversation
 from hitl.journal.tables import conversation, message, run
 from hitl.journal.tables import tool_request as request
-from hitl.journal.values import Conversation, Run, RunRecord
+from hitl.journal.values import ACTIVE, ENDED, Conversation, Run, RunRecord
 
-VISIBLE = ("held", "discarded")
+HIDDEN = ("held", "queued", "discarded")
 
 
 def create(
@@ -109,11 +109,31 @@ def runs(
     condition = parts[0]
     for part in parts[1:]:
         condition = condition | part
-    query = select(run).where(condition, run.c.status.not_in(VISIBLE))
+    query = select(run).where(condition, run.c.status.not_in(HIDDEN))
     if before is not None:
         query = query.where(run.c.position < before)
     newest = fetch(tx, Run, query.order_by(run.c.position.desc()).limit(limit))
     return newest[::-1]
+
+
+def runs_after(tx: Connection, conversation_id: str, position: int) -> list[Run]:
+    """The conversation's own runs after a position, oldest first; nothing that was not sent."""
+    query = select(run).where(
+        run.c.conversation_id == conversation_id,
+        run.c.position > position,
+        run.c.status.in_((*ACTIVE, *ENDED)),
+    )
+    return fetch(tx, Run, query.order_by(run.c.position))
+
+
+def mark(tx: Connection, conversation_id: str) -> tuple[int, int]:
+    """(the conversation's version, how many requests wait anywhere): changes when they change."""
+    version = select(conversation.c.version).where(conversation.c.id == conversation_id)
+    waiting = select(func.count()).where(request.c.status == "pending")
+    row = tx.execute(
+        select(version.scalar_subquery().label("version"), waiting.scalar_subquery().label("n"))
+    ).one()
+    return row.version or 0, row.n
 
 
 def records(tx: Connection, these: list[Run]) -> list[RunRecord]:

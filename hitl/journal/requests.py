@@ -63,16 +63,15 @@ def decide(tx: Connection, request_id: str, decision: Decision, by: str) -> Verd
         return Verdict(False, None)
     touch_run(tx, before.run_id)
     match decision:
-        case Approve(arguments):
-            edited = None if arguments == before.arguments else arguments
-            values = {"status": "approved", "decision": "approve", "edited": edited}
+        case Approve(arguments, reason):
+            values = {"status": "approved", "decision": "approve", "edited": arguments}
         case Reject(reason):
-            values = {"status": "rejected", "decision": "reject", "reason": reason}
+            values = {"status": "rejected", "decision": "reject", "ended_at": now()}
     won = changes(
         tx,
         update(request)
         .where(request.c.id == request_id, request.c.status == "pending")
-        .values(decided_at=now(), decided_by=by, **values),
+        .values(decided_at=now(), decided_by=by, reason=reason, **values),
     )
     if won:
         tx.execute(

@@ -40,9 +40,11 @@ class Approve:
 
     Args:
         arguments: the edited arguments, complete; None leaves them as they were asked.
+        reason: kept with the decision, for people.
     """
 
     arguments: dict[str, Any] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,24 @@
+"""Puts the parts together, once per process: settings, agents, journal, engine, desk."""
+
+from functools import partial
+
+from hitl.desk import Desk
+from hitl.engine import Engine
+from hitl.journal import Journal
+from hitl.registry import Registry
+from hitl.settings import Settings
+
+
+def open_desk(settings: Settings) -> Desk:
+    """A desk with its engine running, on the stored journal.
+
+    Raises:
+        JournalUnavailable: if the database can't be reached or written.
+    """
+    from hitl.llm import choose_llm, explain  # slow to import; the page need not wait for it
+
+    registry = Registry(settings.agents_dir)
+    journal = Journal(settings.database_url)
+    engine = Engine(journal, registry, partial(choose_llm, settings=settings), explain=explain)
+    engine.start()
+    return Desk(journal, engine, registry)

@@ -1,0 +1,1 @@
+"""The only Streamlit code outside of app.py and pages/."""

@@ -1,0 +1,103 @@
+"""Try a change: another prompt, model or policy, for one conversation, from the next message on."""
+
+from typing import Any
+
+import streamlit as st
+
+from hitl.agent_writing import as_yaml
+from hitl.agents import AgentConfig
+from hitl.ui import text
+from hitl.ui.office import desk
+
+WORDS = {
+    "system_prompt": "Prompt changed",
+    "model": "Model changed",
+    "temperature": "Temperature changed",
+    "state": "User state changed",
+}
+
+
+def what_differs(agent: AgentConfig, changes: dict[str, Any]) -> list[str]:
+    """In words, what a conversation has other than the agent's file."""
+    plain = [word for key, word in WORDS.items() if key in changes]
+    return plain + [
+        f"{name} {'asks' if policy == 'ask' else 'runs freely'}"
+        for name, policy in changes.get("tools", {}).items()
+        if name in agent.tool_names()
+    ]
+
+
+@st.dialog("Try a change", width="medium", position="right", icon=":material/tune:")
+def show_changes(conversation_id: str, agent_name: str) -> None:
+    """A drawer to change the agent for this conversation, from the next message on."""
+    original = desk().agents.get(agent_name)
+    changes = (
+        desk().conversation(conversation_id).changes
+        if conversation_id
+        else st.session_state.get("changes", {})
+    )
+    agent = original.changed(changes)
+    st.caption("For this conversation, from the next message on. The agent's file stays as it is.")
+    wanted = _form(agent)
+    new = _differences(original, wanted)
+    with st.container(horizontal=True, gap="small"):
+        if st.button("Use this", type="primary", disabled=new == changes):
+            _keep(conversation_id, new)
+            st.rerun()
+        if st.button("Back to the file", disabled=not changes):
+            _keep(conversation_id, {})
+            st.rerun()
+    with st.expander("Copy as agent file", icon=":material/content_copy:"):
+        st.code(as_yaml(original.changed(new)), language="yaml", wrap_lines=True)
+
+
+def _form(agent: AgentConfig) -> dict[str, Any]:
+    prompt = st.text_area("System prompt", agent.system_prompt or "", height=220)
+    model = st.text_input("Model", agent.model or "", placeholder="the default model")
+    temperature = st.number_input(
+        "Temperature", 0.0, 2.0, agent.temperature, step=0.1, placeholder="the default"
+    )
+    state = st.text_area(
+        "User state, one “name: value” a line",
+        "\n".join(f"{key}: {value}" for key, value in agent.state.items()),
+        height=90,
+    )
+    st.caption("Tools")
+    tools = {
+        name: "ask"
+        if st.toggle(f"{text.label(name)} asks first", agent.asks(name), key=f"asks-{name}")
+        else "allow"
+        for name in agent.tool_names()
+    }
+    return {
+        "system_prompt": prompt or None,
+        "model": model.strip() or None,
+        "temperature": temperature,
+        "state": _as_state(state, agent.state),
+        "tools": tools,
+    }
+
+
+def _as_state(lines: str, before: dict[str, Any]) -> dict[str, Any]:
+    """The lines as a user state; a value that was not touched keeps its type."""
+    state: dict[str, Any] = {}
+    for line in lines.splitlines():
+        name, colon, value = line.partition(":")
+        if colon and name.strip():
+            known = before.get(name.strip())
+            state[name.strip()] = known if str(known) == value.strip() else value.strip()
+    return state
+
+
+def _differences(original: AgentConfig, wanted: dict[str, Any]) -> dict[str, Any]:
+    was = original.snapshot()
+    new = {key: wanted[key] for key in WORDS if wanted[key] != was[key]}
+    tools = {name: p for name, p in wanted["tools"].items() if p != was["tools"][name]}
+    return {**new, "tools": tools} if tools else new
+
+
+def _keep(conversation_id: str, changes: dict[str, Any]) -> None:
+    if conversation_id:
+        desk().change(conversation_id, changes)
+    else:
+        st.session_state["changes"] = changes

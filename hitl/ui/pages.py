@@ -1,0 +1,8 @@
+"""The pages, by name."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAT = str(ROOT / "pages" / "chat.py")
+APPROVALS = str(ROOT / "pages" / "approvals.py")
+AGENTS = str(ROOT / "pages" / "agents.py")

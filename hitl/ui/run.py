@@ -1,0 +1,138 @@
+"""One run on the page: the message, what the agent said and did, its cards, the answer."""
+
+import time
+from collections.abc import Hashable
+
+import streamlit as st
+
+from hitl.agents import AgentConfig, ToolFacts, facts_of
+from hitl.errors import HitlError, NotFound
+from hitl.journal import RunRecord, ToolRequest
+from hitl.ui import text
+from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal
+from hitl.ui.details import show_details
+from hitl.ui.office import desk
+from hitl.ui.people import duration, who
+
+ENDINGS = {
+    "cancelled": ":material/stop_circle:",
+    "superseded": ":material/redo:",
+}
+
+
+def run_signature(record_run: object) -> Hashable:
+    """What a run shows, in short: its version, the text streaming in, and the minutes waited."""
+    run = record_run
+    live = len(desk().engine.live_text(run.id))  # type: ignore[attr-defined]
+    minute = int(time.time() // 60) if run.status == "waiting" else 0  # type: ignore[attr-defined]
+    return run.id, run.version, live, minute  # type: ignore[attr-defined]
+
+
+def draw_run(record: RunRecord, conversation_id: str) -> None:
+    """Draw a run; the same for one that goes on now and one of last year."""
+    run = record.run
+    agent = _agent(record)
+    if run.text:
+        _draw_message(record, conversation_id)
+    with st.chat_message("assistant"):
+        for turn in range(1, run.turn + 1):
+            said = record.messages.get(turn)
+            if said is not None and said.content:
+                st.markdown(text.prose(said.content))
+            for request in record.requests_of(turn):
+                _draw_request(request, agent)
+        _draw_progress(record)
+        _draw_ending(record, conversation_id)
+
+
+def _agent(record: RunRecord) -> AgentConfig | None:
+    try:
+        return desk().agent_of(record.run)
+    except NotFound:
+        return None
+
+
+def _draw_message(record: RunRecord, conversation_id: str) -> None:
+    run = record.run
+    with st.chat_message("user"), st.container(horizontal=True, vertical_alignment="top"):
+        st.text(text.visible(run.text), width="stretch")
+        if run.has_ended:
+            st.button(
+                "Run again",
+                key=f"again-{run.id}",
+                icon=":material/replay:",
+                type="tertiary",
+                help="In a new conversation up to here, with the present configuration",
+                on_click=_run_again,
+                args=(run.id, conversation_id),
+            )
+
+
+def _run_again(run_id: str, conversation_id: str) -> None:
+    try:
+        st.session_state["go-to"] = desk().run_again(run_id, conversation_id, by=who())
+    except HitlError as error:
+        st.session_state["flash"] = str(error)
+
+
+def _draw_request(request: ToolRequest, agent: AgentConfig | None) -> None:
+    tool = agent.tool(request.tool) if agent else None
+    facts = facts_of(tool) if tool else ToolFacts()
+    if request.asks:
+        draw_card(request, facts)
+    else:
+        _draw_step(request, facts)
+
+
+def _draw_step(request: ToolRequest, facts: ToolFacts) -> None:
+    """A call that needed nobody: one line, whole behind a click."""
+    word, icon, _ = OUTCOMES[request.status]
+    took = (request.ended_at or time.time()) - (request.started_at or request.asked_at)
+    title = f"{text.label(request.tool)} · {word.lower()} · {duration(took)}"
+    with st.expander(title, icon=icon, type="step", key=f"step-{request.id}"):
+        draw_arguments(request, facts)
+        if request.result is not None:
+            st.caption("Result")
+            draw_literal(request.result)
+
+
+def _draw_progress(record: RunRecord) -> None:
+    run = record.run
+    if not run.is_active:
+        return
+    live = desk().engine.live_text(run.id)
+    if live:
+        st.markdown(text.prose(live))
+    elif run.status != "waiting" and not any(request.is_open for request in record.requests):
+        st.markdown(":shimmer[Working…]")
+
+
+def _draw_ending(record: RunRecord, conversation_id: str) -> None:
+    run = record.run
+    if not run.has_ended:
+        return
+    if run.status == "failed":
+        st.error(text.words(text.visible(run.error or "")), icon=":material/error:")
+    elif run.status in ENDINGS:
+        word = "Superseded by your next message." if run.status == "superseded" else run.error
+        st.caption(f"{ENDINGS[run.status]} {text.label(word or '')}")
+    with st.container(horizontal=True, gap="small"):
+        if run.status == "failed":
+            st.button(
+                "Retry",
+                key=f"retry-{run.id}",
+                icon=":material/refresh:",
+                on_click=_retry,
+                args=(run.id,),
+            )
+        if run.text and st.button(
+            "Details", key=f"details-{run.id}", type="tertiary", icon=":material/data_object:"
+        ):
+            show_details(run.id)
+
+
+def _retry(run_id: str) -> None:
+    try:
+        desk().retry(run_id)
+    except HitlError as error:
+        st.session_state["flash"] = str(error)

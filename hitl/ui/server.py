@@ -1,0 +1,161 @@
+"""The server around the pages: starts the engine before the first visitor, and wakes pages up."""
+
+import asyncio
+import importlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hitl.errors import HitlError
+from hitl.ui.office import desk, settings
+
+WAKE_SECONDS = 0.05
+logger = logging.getLogger("hitl")
+
+NOT_ALONE = (
+    "This app has no sign-in, so it listens on this machine only, not on {address}. Set "
+    "HITL_ALLOW_ANONYMOUS=1 if everybody who can reach that address may approve and reject."
+)
+
+
+def build() -> dict[str, Any]:
+    """What `st.App` needs beside the script. Refuses to serve strangers."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logger.setLevel(logging.INFO)
+    address = st.get_option("server.address")
+    if not _may_serve(address):
+        sys.exit(NOT_ALONE.format(address=address or "all addresses"))
+    return {
+        "lifespan": lifespan,
+        "routes": [Route("/healthz", healthz), WebSocketRoute("/api/live", live)],
+        "middleware": [Middleware(ThisMachineOnly)],
+    }
+
+
+def _may_serve(host: str | None) -> bool:
+    return settings().allow_anonymous or host == "localhost" or _is_loopback(host)
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return ip_address(host or "0.0.0.0").is_loopback
+    except ValueError:
+        return False
+
+
+class ThisMachineOnly:
+    """The same refusal for servers that were told their address elsewhere, such as uvicorn."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host, port = scope.get("server") or (None, None)
+        if scope["type"] == "http" and port is not None and not _may_serve(host):
+            refusal = PlainTextResponse(NOT_ALONE.format(address=host), status_code=403)
+            return await refusal(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """Open the desk, with all its slow imports, while the first visitor is still on the way."""
+    opening = asyncio.create_task(asyncio.to_thread(_open))
+    yield
+    opening.cancel()
+    if _opened.is_set():
+        await asyncio.to_thread(desk().engine.stop)
+
+
+_opened = threading.Event()
+
+
+def _open() -> None:
+    importlib.import_module("streamlit.dataframe_util")
+    importlib.import_module("pyarrow")
+    importlib.import_module("pandas")
+    try:
+        desk()
+        _opened.set()
+    except HitlError as error:
+        logger.error("%s", error)
+
+
+async def healthz(_request: Request) -> JSONResponse:
+    """200 once agents can run."""
+    if not _opened.is_set():
+        return JSONResponse({"status": "starting"}, status_code=503)
+    trouble = desk().engine.trouble
+    if trouble:
+        return JSONResponse({"status": "trouble", "detail": trouble}, status_code=503)
+    return JSONResponse({"status": "ok", "agents": desk().agents.names(), "pid": os.getpid()})
+
+
+async def live(websocket: WebSocket) -> None:
+    """Tells a page to look again; says nothing about what changed."""
+    if not _same_origin(websocket):
+        return await websocket.close(code=1008)
+    await websocket.accept()
+    wake = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    office = desk()
+    unsubscribe = office.engine.bus.subscribe("", lambda *_: loop.call_soon_threadsafe(wake.set))
+    reader = asyncio.create_task(_until_closed(websocket))
+    try:
+        await _pump(websocket, wake, reader, websocket.query_params.get("c", ""))
+    finally:
+        unsubscribe()
+        reader.cancel()
+    return None
+
+
+async def _pump(
+    websocket: WebSocket, wake: asyncio.Event, reader: "asyncio.Task[None]", conversation: str
+) -> None:
+    seen = await asyncio.to_thread(_mark, conversation)
+    count = 0
+    while not reader.done():
+        waiting = asyncio.create_task(wake.wait())
+        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        wake.clear()
+        mark = await asyncio.to_thread(_mark, conversation)
+        if mark != seen and not reader.done():
+            seen, count = mark, count + 1
+            await websocket.send_text(str(count))
+            await asyncio.sleep(WAKE_SECONDS)
+
+
+def _mark(conversation_id: str) -> object:
+    """What a page shows, in short: when it stays the same, there is nothing to draw."""
+    try:
+        return desk().mark(conversation_id)
+    except HitlError as error:
+        return str(error)
+
+
+async def _until_closed(websocket: WebSocket) -> None:
+    try:
+        while True:
+            await websocket.receive_text()
+    except (WebSocketDisconnect, RuntimeError):
+        return
+
+
+def _same_origin(connection: HTTPConnection) -> bool:
+    origin = connection.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == connection.headers.get("host")

@@ -1,0 +1,58 @@
+"""The frame around every page: title, navigation, sidebar; and one sentence when all is lost."""
+
+import threading
+
+import streamlit as st
+
+from hitl.errors import HitlError
+from hitl.ui import live, text
+from hitl.ui.office import desk
+from hitl.ui.pages import AGENTS, APPROVALS, CHAT, ROOT
+
+TITLE = "You decide"
+_run = threading.local()  # one script run is one thread
+
+
+def main() -> None:
+    """Draw the frame and, in it, the page that the address names."""
+    _run.entered = True
+    try:
+        st.set_page_config(page_title=TITLE, page_icon=str(ROOT / "hitl" / "ui" / "icon.png"))
+        page = st.navigation(
+            [
+                st.Page(CHAT, title="Chat", default=True),
+                st.Page(APPROVALS, title="Approvals", url_path="approvals"),
+                st.Page(AGENTS, title="Agents", url_path="agents"),
+            ],
+            position="hidden",
+        )
+        live.begin()
+        _draw(page)
+    finally:
+        _run.entered = False
+
+
+def _draw(page: st.Page) -> None:
+    from hitl.ui.sidebar import draw_sidebar
+
+    try:
+        desk()
+        if st.session_state.get("go-to") and page.url_path != "":
+            st.switch_page(CHAT)
+        draw_sidebar()
+        if trouble := desk().engine.trouble:
+            st.error(text.words(trouble), icon=":material/database_off:")
+        page.run()
+    except HitlError as error:
+        st.error(text.words(str(error)), icon=":material/error:")
+
+
+def ensure() -> None:
+    """The first line of every page.
+
+    Until the app's script has run once in a process, Streamlit runs a page that is asked for by
+    its own address alone, without the frame; then the frame is drawn from here.
+    """
+    if not getattr(_run, "entered", False):
+        main()
+        st.stop()

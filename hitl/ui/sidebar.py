@@ -1,0 +1,65 @@
+"""The sidebar: where to go, who you are, and earlier conversations."""
+
+from collections.abc import Hashable
+
+import streamlit as st
+
+from hitl.ui import live, text
+from hitl.ui.chat import new_chat
+from hitl.ui.office import desk
+from hitl.ui.pages import AGENTS, APPROVALS, CHAT
+
+
+def draw_sidebar() -> None:
+    """Navigation with the number of waiting requests, your name, earlier conversations."""
+    with st.sidebar:
+        live.area("navigation", lambda: desk().count_pending(), _draw_navigation)
+        live.area("conversations", _conversations_signature, _draw_conversations)
+        st.text_input(
+            "Your name",
+            key="your-name",
+            max_chars=80,
+            persist_state="session",
+            help="Stored with your decisions. It is not a sign-in: nobody checks it.",
+        )
+
+
+def _draw_navigation() -> None:
+    waiting = desk().count_pending()
+    count = f" :orange-badge[{waiting}]" if waiting else ""
+    st.page_link(CHAT, label="Chat", icon=":material/chat:")
+    st.page_link(APPROVALS, label=f"Approvals{count}", icon=":material/inbox:")
+    st.page_link(AGENTS, label="Agents", icon=":material/smart_toy:")
+
+
+def _conversations_signature() -> Hashable:
+    search = st.session_state.get("search", "")
+    return tuple((each.id, each.title) for each in desk().recent(search))
+
+
+def _draw_conversations() -> None:
+    st.caption("Earlier conversations")
+    search = st.text_input(
+        "Search conversations",
+        key="search",
+        placeholder="Search",
+        label_visibility="collapsed",
+        icon=":material/search:",
+        live=True,
+    )
+    found = desk().recent(search)
+    if not found:
+        st.caption("Nothing found" if search else "None yet")
+    for conversation in found:
+        st.button(
+            text.label(text.shorten(conversation.title or conversation.agent, 42)),
+            key=f"open-{conversation.id}",
+            type="tertiary",
+            on_click=_open,
+            args=(conversation.id,),
+        )
+
+
+def _open(conversation_id: str) -> None:
+    new_chat()
+    st.session_state["go-to"] = conversation_id

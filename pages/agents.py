@@ -1,0 +1,9 @@
+"""Each agent, whole."""
+
+from hitl.ui.shell import ensure
+
+ensure()
+
+import streamlit as st  # noqa: E402
+
+st.title("Agents")

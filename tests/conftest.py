@@ -1,0 +1,74 @@
+"""What every test gets: no real model, no internet; and the stage for those that ask for it."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REAL_CONNECT, REAL_CONNECT_EX = socket.socket.connect, socket.socket.connect_ex
+
+
+class RealConnection(AssertionError):
+    """Raised when a test tries to leave this machine."""
+
+
+def _refuse_the_world(sock: socket.socket, address: Any) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    try:
+        stays_here = ipaddress.ip_address(address[0]).is_loopback
+    except ValueError:
+        stays_here = address[0] == "localhost"
+    if not stays_here:
+        raise RealConnection(f"No test may connect to {address!r}: use tests/openai_server.py.")
+
+
+def _connect(sock: socket.socket, address: Any) -> None:
+    _refuse_the_world(sock, address)
+    REAL_CONNECT(sock, address)
+
+
+def _connect_ex(sock: socket.socket, address: Any) -> int:
+    _refuse_the_world(sock, address)
+    return REAL_CONNECT_EX(sock, address)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_real_model() -> Iterator[None]:
+    """Whatever keys the developer has, no test can spend their money."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("OPENAI_", "HITL_"))]:
+            patch.delenv(name)
+        patch.setattr(socket.socket, "connect", _connect)
+        patch.setattr(socket.socket, "connect_ex", _connect_ex)
+        yield
+
+
+@pytest.fixture
+def journal_url(tmp_path: Path) -> str:
+    from tests.stage import sqlite_url
+
+    return sqlite_url(tmp_path)
+
+
+@pytest.fixture
+def play(journal_url: str) -> Iterator[Callable[..., Any]]:
+    """`play(agent, *replies)`: a stage with a scripted model, ended and checked after the test."""
+    from tests.scripted import ScriptedModel
+    from tests.stage import Stage
+
+    stages: list[Stage] = []
+
+    def start(agent: Any, *replies: Any, starts: bool = True, **fields: Any) -> Stage:
+        stages.append(Stage(journal_url, agent, ScriptedModel(*replies, **fields), starts=starts))
+        return stages[-1]
+
+    yield start
+    for stage in stages:
+        stage.close()
+    for stage in stages:
+        stage.model.check()
