@@ -73,6 +73,9 @@ def read_agent(path: Path, modules: ToolModules) -> AgentRead:
     except OSError as error:
         problem = f"can't be read: {error.strerror}"
         read.errors.append(AgentFileError(read.file, None, None, problem))
+    except Exception as error:  # of somebody's tool: one file must not take the others with it
+        problem = f"can't be used: {type(error).__name__}: {error}"
+        read.errors.append(AgentFileError(read.file, read.line, None, problem))
     if read.errors:
         read.config = None
     return read

@@ -34,7 +34,8 @@ class _Dumper(yaml.SafeDumper):
     """Writes text of several lines as a block, the way that people write prompts."""
 
     def represent_text(self, text: str) -> yaml.Node:
-        style = "|" if "\n" in text else None
+        # Line ends that YAML knows besides ours would come back as ours, unless they are escaped.
+        style = '"' if set(text) & set("\r\x85\u2028\u2029") else "|" if "\n" in text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -1,5 +1,7 @@
 """What an agent is: its prompt, its tools, and which of them ask a person first."""
 
+import copy
+import inspect
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,9 +55,7 @@ def tool(
 
 
 def _check_declaration(function: Callable[..., Any], facts: ToolFacts) -> None:
-    arguments = set(function.__annotations__) - {"return"} | set(
-        function.__code__.co_varnames[: function.__code__.co_argcount]
-    )
+    arguments = set(inspect.signature(function).parameters)
     try:
         parts = list(string.Formatter().parse(facts.sentence or ""))
     except ValueError as error:
@@ -143,7 +143,7 @@ class AgentConfig(BaseModel):
             "system_prompt": self.system_prompt,
             "model": self.model,
             "temperature": self.temperature,
-            "state": self.state,
+            "state": copy.deepcopy(self.state),
             "tools": {name: "ask" if self.asks(name) else "allow" for name in self.tool_names()},
             "version": self.version,
         }

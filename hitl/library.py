@@ -4,13 +4,14 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index.core.llms import LLM, ChatMessage
+from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.workflow import StartEvent
 
 from hitl.agents import AgentConfig
 from hitl.events import ToolApprovedEvent
 from hitl.journal import Approve, Decision, Journal, Reject, conversations, requests, runs
-from hitl.segment import Segment, same
+from hitl.journal.values import same
+from hitl.segment import Segment
 from hitl.toolcalls import InvalidArguments, validate
 
 BY = "Library"
@@ -49,7 +50,13 @@ async def _new_segment(
     journal, owner = Journal(), f"library-{secrets.token_hex(4)}"
     conversation_id = await journal.awrite(conversations.create, agent.name, kind="library")
     run_id = await journal.awrite(
-        runs.add, conversation_id, agent.name, user_msg, by=BY, config=agent.snapshot()
+        runs.add,
+        conversation_id,
+        agent.name,
+        user_msg,
+        by=BY,
+        config=agent.snapshot(),
+        said=ChatMessage(role=MessageRole.USER, content=user_msg),  # even if it is empty
     )
     await journal.awrite(runs.acquire, run_id, owner, FOREVER)
     return Segment(journal, run_id, owner, agent, llm, history)

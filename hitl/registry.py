@@ -15,6 +15,7 @@ from hitl.tool_modules import ToolModules, files_below
 
 logger = logging.getLogger("hitl.agents")
 
+SETTLES_NS = 100_000_000
 Stamp = dict[Path, tuple[int, int]]
 
 
@@ -95,9 +96,24 @@ class Registry:
                 return reading
             stamp = _stamp(self._folder)
             if reading is None or stamp != reading.stamp:
-                reading = self._reading = self._read(stamp, reading or _Reading())
-            self._looked = time.monotonic()
+                reading = self._reading = self._read_again(stamp, reading)
+            if reading.stamp == stamp:
+                self._looked = time.monotonic()
             return reading
+
+    def _read_again(self, stamp: Stamp, before: _Reading | None) -> _Reading:
+        """The folder as it is now; as it was before, while somebody writes to it.
+
+        Half of a file could allow what the whole file asks for.
+        """
+        if before and _is_fresh(stamp, before.stamp):
+            return before
+        reading = self._read(stamp, before or _Reading())
+        if before and _stamp(self._folder) != stamp:
+            return before
+        _log(reading.errors, before.errors if before else [])
+        self._versions |= {(name, it.version): it for name, it in reading.agents.items()}
+        return reading
 
     def _read(self, stamp: Stamp, before: _Reading) -> _Reading:
         modules = before.modules
@@ -107,18 +123,14 @@ class Registry:
         errors = [error for read in reads for error in read.errors] + _namesakes(reads)
         if not self._folder.is_dir():
             errors.append(AgentFileError(str(self._folder), None, None, "there is no such folder"))
-        clashing = {error.file for error in errors}
         agents, files = {}, {}
         for read in reads:
-            if read.config and read.file not in clashing:
-                agents[read.config.name] = self._remembered(read.config)
+            if read.config and not any(error.file == read.file for error in errors):
+                # The same object for the same version: what its tools hold in memory stays.
+                key = (read.config.name, read.config.version)
+                agents[read.config.name] = self._versions.get(key, read.config)
                 files[read.config.name] = read.file
-        _log(errors, before.errors)
         return _Reading(stamp, modules, agents, files, errors)
-
-    def _remembered(self, config: AgentConfig) -> AgentConfig:
-        """The same object for the same version: tools that hold something in memory keep it."""
-        return self._versions.setdefault((config.name, config.version), config)
 
 
 def _stamp(folder: Path) -> Stamp:
@@ -131,6 +143,12 @@ def _stamp(folder: Path) -> Stamp:
         else:
             stamp[path] = (status.st_mtime_ns, status.st_size)
     return stamp
+
+
+def _is_fresh(stamp: Stamp, before: Stamp) -> bool:
+    """Whether a file changed in this very moment, so that more may follow."""
+    changed = [mtime_ns for _, (mtime_ns, _) in stamp.items() - before.items()]
+    return any(0 <= time.time_ns() - mtime_ns < SETTLES_NS for mtime_ns in changed)
 
 
 def _python(stamp: Stamp) -> Stamp:

@@ -1,10 +1,8 @@
 """What one workflow run works on: one run of the journal, from here until people must decide."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
 
@@ -44,7 +42,12 @@ class End:
     """The run ends without another word of the model."""
 
 
-Move = Start | Speak | WaitForTools | WaitForPeople | End
+@dataclass(frozen=True)
+class Leave:
+    """The run has ended, a moment ago or at somebody's word: nothing is left to do."""
+
+
+Move = Start | Speak | WaitForTools | WaitForPeople | End | Leave
 
 
 def next_move(record: RunRecord, *, speaks: bool = True) -> Move:
@@ -53,6 +56,8 @@ def next_move(record: RunRecord, *, speaks: bool = True) -> Move:
     Args:
         speaks: False for a call put through the gate by hand, which has no model.
     """
+    if record.run.has_ended:
+        return Leave()
     turn = record.run.turn
     waiting: dict[str, list[ToolRequest]] = {
         status: [] for status in ("pending", "approved", "running")
@@ -186,8 +191,3 @@ class Segment:
         """End the run without another word of the model."""
         status: RunStatus = "superseded" if self.speaks else "answered"
         await self.journal.awrite(runs.finish, self.run_id, self.owner, status)
-
-
-def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two sets of arguments are the same to the letter: 1, 1.0 and true are not."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

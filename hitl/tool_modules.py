@@ -13,7 +13,9 @@ import itertools
 import os
 import sys
 import traceback
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
@@ -23,8 +25,6 @@ from typing import Any
 
 from hitl.agent_files import AgentFileError, did_you_mean
 from hitl.errors import DeclarationError
-
-_numbers = itertools.count(1)
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
@@ -55,9 +55,13 @@ class ToolModules:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.package = f"hitl_agents_{next(_numbers)}"
-        self.paths = {self._name(path): path for path in files_below(folder, ".py")}
-        self.sources = {name: path.read_bytes() for name, path in self.paths.items()}
+        self.package = f"hitl_agents_{uuid.uuid4().hex[:8]}"
+        self.paths: dict[str, Path] = {}
+        self.sources: dict[str, bytes] = {}
+        for path in files_below(folder, ".py"):
+            with suppress(OSError):  # as good as not there: whoever needs it is told so
+                self.sources[self._name(path)] = path.read_bytes()
+                self.paths[self._name(path)] = path
         self._failed: dict[str, AgentFileError] = {}
         # Never removed: whatever was loaded may still be running, and looks itself up there.
         _Finder.generations[self.package] = self

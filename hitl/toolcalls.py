@@ -1,13 +1,14 @@
 """From a model's words to checked tool calls, and from outcomes to the tool messages it reads."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage, MessageRole, TextBlock
-from llama_index.core.tools import AsyncBaseTool, ToolOutput
+from llama_index.core.tools import AsyncBaseTool
 from pydantic import BaseModel, ValidationError
 
 from hitl.agents import AgentConfig
@@ -19,6 +20,8 @@ FAILED = "Encountered error in tool call: "
 UNKNOWN = "Started, outcome unknown, not run again."
 CANCELLED = "Not executed: the run was stopped before this call could start."
 EXPIRED = "Not executed: nobody decided in time."
+LONGEST_ID = 40
+DEEPEST = 100
 EDITED = "A person changed the arguments before approving. What ran: "
 
 
@@ -40,16 +43,22 @@ def check_calls(config: AgentConfig, raw_calls: list[RawCall], turn: int) -> lis
     """Check what the model asked for, strictly, before any person is bothered.
 
     A call that can't run keeps its place and carries the `problem` that the model will be told.
-    An id that is missing, or given twice in one message, is replaced by one of our own.
+    An id that is missing, given twice in one message, or longer than OpenAI allows, is replaced
+    by one of our own.
     """
-    seen: set[str] = set()
+    given = [raw.id for raw in raw_calls]
     calls = []
     for place, raw in enumerate(raw_calls):
-        own_id = f"call_{turn}_{place}"
-        provider_id = raw.id if raw.id and raw.id not in seen else own_id
-        seen.add(provider_id)
+        usable = 0 < len(raw.id) <= LONGEST_ID and raw.id not in given[:place]
+        provider_id = raw.id if usable else _own_id(f"call_{turn}_{place}", given)
         calls.append(_check_call(config, raw, provider_id))
     return calls
+
+
+def _own_id(wanted: str, given: list[str]) -> str:
+    while wanted in given:
+        wanted += "_"
+    return wanted
 
 
 def _check_call(config: AgentConfig, raw: RawCall, provider_id: str) -> ToolCall:
@@ -75,18 +84,41 @@ def parse_arguments(written: str | dict[str, Any]) -> dict[str, Any]:
     """The arguments as an object. Nothing is repaired: what is not JSON is refused."""
     if isinstance(written, str):
         try:
-            parsed = json.loads(written or "{}", parse_constant=_refuse_constant)
+            parsed = json.loads(
+                written or "{}", parse_constant=_refuse_constant, parse_float=_finite
+            )
         except ValueError as error:
             raise InvalidArguments(f"the arguments are not valid JSON ({error}).") from None
+        except RecursionError:
+            raise InvalidArguments("the arguments are nested too deep.") from None
     else:
         parsed = written
     if not isinstance(parsed, dict):
         raise InvalidArguments("the arguments must be a JSON object.")
+    if not _is_shallow(parsed):
+        raise InvalidArguments("the arguments are nested too deep.")
     return parsed
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether what follows can write it down again, without running out of stack."""
+    level = [value]
+    for _ in range(DEEPEST):
+        nested = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [part for parts in nested for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return True
+    return False
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError(f"{number} is too large")
+    return value
 
 
 def _as_written(written: str | dict[str, Any]) -> dict[str, Any]:
@@ -103,15 +135,23 @@ def validate(tool: AsyncBaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidArguments: if they don't fit the tool's schema, or hold names outside of it.
     """
-    plain = _fit(tool, arguments).model_dump(mode="json", warnings=False)
+    fitted = fit(tool, arguments)
     try:
+        plain = fitted.model_dump(mode="json", warnings=False, by_alias=True)
         json.dumps(plain, allow_nan=False)
     except ValueError as error:
         raise InvalidArguments(f"{error}.") from None
+    if fit(tool, plain) != fitted:  # a secret string, for one, would run as asterisks
+        raise InvalidArguments("the arguments can't be written down as they are.")
     return plain
 
 
-def _fit(tool: AsyncBaseTool, arguments: dict[str, Any]) -> BaseModel:
+def fit(tool: AsyncBaseTool, arguments: dict[str, Any]) -> BaseModel:
+    """The arguments as the types that the tool declares.
+
+    Raises:
+        InvalidArguments: if they don't fit the tool's schema, or hold names outside of it.
+    """
     schema = tool.metadata.fn_schema
     if schema is None:
         raise InvalidArguments(f"tool {tool.metadata.get_name()} declares no schema.")
@@ -137,36 +177,6 @@ def _in_words(error: ValidationError) -> str:
         for problem in error.errors(include_url=False, include_context=False)
     ]
     return "; ".join(problems) + "."
-
-
-async def run_tool(tool: AsyncBaseTool, arguments: dict[str, Any], context: Any) -> str:
-    """Run the tool once and return its result as the model will read it.
-
-    Args:
-        arguments: as stored in the journal; checked again here, then given to the function as
-            the types that it declares.
-        context: the workflow context, for tools that ask for one.
-
-    Raises:
-        Exception: whatever the tool raises.
-    """
-    fitted = _fit(tool, arguments)
-    typed = {name: getattr(fitted, name) for name in type(fitted).model_fields}
-    for name in getattr(tool, "partial_params", {}):
-        typed.pop(name, None)
-    if getattr(tool, "requires_context", False):
-        typed[tool.ctx_param_name] = context  # type: ignore[attr-defined]
-    # Not LlamaIndex's acall_tool: it calls some tools a second time when they raise.
-    return as_text(await tool.acall(**typed))
-
-
-def as_text(output: ToolOutput) -> str:
-    """A tool's output as text: structured data as JSON, anything else as it prints."""
-    if output.is_error and output.exception is not None:
-        raise output.exception
-    if isinstance(output.raw_output, (dict, list)) and output.content == str(output.raw_output):
-        return json.dumps(output.raw_output, ensure_ascii=False, default=str)
-    return output.content
 
 
 def assistant_message(text: str, raw_calls: list[RawCall], calls: list[ToolCall]) -> ChatMessage:

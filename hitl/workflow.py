@@ -22,10 +22,20 @@ from hitl.events import (
     ToolCallResultEvent,
     ToolRequestEvent,
 )
+from hitl.execution import run_tool
 from hitl.journal import RunRecord, ToolRequest
 from hitl.library import decide, start_in_memory
-from hitl.segment import End, Segment, Speak, Start, WaitForPeople, WaitForTools, next_move
-from hitl.toolcalls import FAILED, chat_of, run_tool, tool_message
+from hitl.segment import (
+    End,
+    Leave,
+    Segment,
+    Speak,
+    Start,
+    WaitForPeople,
+    WaitForTools,
+    next_move,
+)
+from hitl.toolcalls import FAILED, chat_of, tool_message
 
 logger = logging.getLogger("hitl.workflow")
 
@@ -125,7 +135,7 @@ class HITLAgent(Workflow):
                 return None
             case Speak(turn):
                 return LLMCallEvent() if segment.may_speak(turn) else None
-            case WaitForTools():
+            case WaitForTools() | Leave():
                 return None
             case WaitForPeople():
                 return await self._wait(segment)
@@ -149,7 +159,7 @@ async def _execute(segment: Segment, request: ToolRequest, ctx: Context) -> tupl
         return False, await run_tool(tool, request.final_arguments, ctx)
     except Exception as error:
         logger.info("tool %s of request %s failed", request.tool, request.id, exc_info=True)
-        return True, f"{FAILED}{error}"
+        return True, f"{FAILED}{str(error) or type(error).__name__}"
 
 
 def _tool_call(request: ToolRequest) -> ToolCallEvent:

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 import sys
 import textwrap
 import threading
@@ -62,9 +63,10 @@ def write(folder: Path) -> Write:
                 path.unlink()
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text), encoding="utf-8")
-            moment = next(times)
-            os.utime(path, (moment, moment))
+            written, moment = folder / ".written", next(times)
+            written.write_text(textwrap.dedent(text), encoding="utf-8")
+            os.utime(written, (moment, moment))
+            written.replace(path)
         return registry
 
     return write
@@ -187,7 +189,8 @@ def test_modules_beside_each_other_import_each_other_by_plain_name(write):
         def cost() -> str:
             """What it costs."""
             import later
-            return f"{Order(item=Item(price=prices.Price(5))).item.price.euros} {later.WORD} {CURRENCY}"
+            order = Order(item=Item(price=prices.Price(5)))
+            return f"{order.item.price.euros} {later.WORD} {CURRENCY}"
     '''
     prices = "from dataclasses import dataclass\n@dataclass\nclass Price:\n    euros: int\n"
     text = "name: A\ndescription: d\ntools: [shop.cost]"
@@ -221,7 +224,7 @@ def test_a_dotted_path_of_an_installed_package_is_a_tool_too(write):
 def test_a_ready_llamaindex_tool_is_taken_as_it_is(write):
     tools = """
         from llama_index.core.tools import FunctionTool
-        ready = FunctionTool.from_defaults(fn=lambda x: x, name="echo", description="Says it again.")
+        ready = FunctionTool.from_defaults(fn=lambda x: x, name="echo", description="Again.")
     """
     agent = write(a__yaml="name: A\ndescription: d\ntools: [t.ready]", t__py=tools).get("A")
 
@@ -489,7 +492,9 @@ def test_an_argument_that_no_schema_can_describe_is_refused(write):
 
 def test_two_agents_of_one_name_are_an_error_that_names_both_files(write):
     one = "description: d\nname: Twin"
-    registry = write(a__yaml=one, b__yaml=one, c__py="agent_config = dict(name='C', description='')")
+    registry = write(
+        a__yaml=one, b__yaml=one, c__py="agent_config = dict(name='C', description='')"
+    )
     write(c__py="agent_config = dict(name='Twin', description='d')")
 
     assert [(error.file, error.line, error.field) for error in registry.errors()] == [
@@ -512,12 +517,30 @@ def test_a_file_that_is_not_text_is_an_error_with_its_line(folder):
     ]
 
 
-def test_a_missing_folder_is_an_error_and_its_later_arrival_is_noticed(tmp_path):
-    registry = Registry(tmp_path / "agents", look_every=0)
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: A\ndescription: d\ntools: [odd.f]", "can't be used: RuntimeError: surprise"),
+        ("name: A\ndescription: d\ntools: [gone.f]", "no module 'gone'"),
+        ("name: A\nstate: " + "[" * 5000, "RecursionError|recursion"),
+    ],
+)
+def test_no_surprise_of_one_file_reaches_the_others(write, folder, text, problem):
+    (folder / "gone.py").symlink_to("nowhere")
+    odd = "def __getattr__(name): raise RuntimeError('surprise')"
+    registry = write(a__yaml=text, odd__py=odd, b__yaml="name: B\ndescription: d")
+
+    assert list(registry.agents()) == ["B"]
+    (error,) = registry.errors()
+    assert re.search(problem, error.problem)
+
+
+def test_a_missing_folder_is_an_error_and_its_later_arrival_is_noticed(write, folder):
+    registry = Registry(folder, look_every=0)
+    folder.rmdir()
     assert "no such folder" in str(registry.errors()[0])
 
-    (tmp_path / "agents").mkdir()
-    (tmp_path / "agents" / "a.yaml").write_text("name: A\ndescription: d")
+    write(a__yaml="name: A\ndescription: d")
     assert (list(registry.agents()), registry.errors()) == (["A"], [])
 
 
@@ -626,11 +649,23 @@ def test_a_broken_file_is_logged_once(write, caplog):
     assert [record.name for record in caplog.records] == ["hitl.agents"]
 
 
-def test_the_files_are_looked_at_only_now_and_then(folder, monkeypatch):
+def test_a_file_is_not_read_in_the_moment_in_which_it_is_written(write, folder):
+    asking = "\ntools_requiring_human_confirmation:\n  - look_up\n  - refund\n"
+    whole = "name: A\ndescription: d\ntools: [shop.look_up, shop.refund]" + asking
+    registry = write(a__yaml=whole, shop__py=TOOLS)
+    registry.agents()
+    (folder / "a.yaml").write_text(whole.removesuffix("  - refund\n"))
+
+    assert registry.get("A").asks("refund")
+    write(a__yaml=whole.removesuffix("  - refund\n"))
+    assert not registry.get("A").asks("refund")
+
+
+def test_the_files_are_looked_at_only_now_and_then(write, folder, monkeypatch):
     registry, now = Registry(folder), [100.0]
     monkeypatch.setattr("hitl.registry.time.monotonic", lambda: now[0])
     assert registry.agents() == {}
-    (folder / "a.yaml").write_text("name: A\ndescription: d")
+    write(a__yaml="name: A\ndescription: d")
 
     now[0] += 0.4
     assert registry.agents() == {}
@@ -640,6 +675,7 @@ def test_the_files_are_looked_at_only_now_and_then(folder, monkeypatch):
 
 def test_many_threads_read_while_files_change(write):
     registry = write(a__yaml=AGENT, shop__py=TOOLS)
+    registry.agents()
     failures: list[BaseException] = []
 
     def read() -> None:
@@ -665,7 +701,10 @@ def test_many_threads_read_while_files_change(write):
 def same(one: AgentConfig, other: AgentConfig) -> bool:
     plain = set(AgentConfig.model_fields) - {"tools", "panel", "reset", "version"}
     metadata = [
-        [(tool.metadata.name, tool.metadata.description, tool.metadata.fn_schema_str) for tool in it]
+        [
+            (tool.metadata.name, tool.metadata.description, tool.metadata.fn_schema_str)
+            for tool in it
+        ]
         for it in (one.tools or [], other.tools or [])
     ]
     return one.model_dump(include=plain) == other.model_dump(include=plain) and (
@@ -707,7 +746,9 @@ JSON = st.recursive(
     state=st.dictionaries(TEXT, JSON, max_size=3),
     temperature=st.none() | st.floats(0, 2),
 )
-def test_any_agent_as_yaml_reads_back_as_itself(write, prompt, greeting, samples, state, temperature):
+def test_any_agent_as_yaml_reads_back_as_itself(
+    folder, prompt, greeting, samples, state, temperature
+):
     agent = AgentConfig(
         name="A",
         description="d",
@@ -717,8 +758,8 @@ def test_any_agent_as_yaml_reads_back_as_itself(write, prompt, greeting, samples
         state=state,
         temperature=temperature,
     )
-    registry = write(a__yaml="name: A\ndescription: d")
-    (registry._folder / "a.yaml").write_bytes(as_yaml(agent).encode())
+    (folder / "a.yaml").write_bytes(as_yaml(agent).encode())
+    registry = Registry(folder)
 
     assert said(registry) == []
     assert same(registry.get("A"), agent)

@@ -1,5 +1,6 @@
 """Opens the database: SQLite in a file or in memory, or any other by URL."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ def connect(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
+            return create_engine(parsed, pool_pre_ping=True, json_serializer=_as_json)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise JournalUnavailable(f"HITL_DATABASE_URL can't be used: {error}") from None
     engine = _connect_sqlite(parsed)
@@ -34,14 +35,20 @@ def connect(url: str) -> Engine:
     return engine
 
 
+def _as_json(value: Any) -> str:
+    """A user state may hold anything; what is not JSON is kept as it prints."""
+    return json.dumps(value, default=str)
+
+
 def _connect_sqlite(url: URL) -> Engine:
     # Autocommit at the driver's level: our "begin" decides when a transaction starts, and how.
     arguments: dict[str, Any] = {
+        "json_serializer": _as_json,
         "connect_args": {
             "timeout": LOCK_WAIT_SECONDS,
             "check_same_thread": False,
             "isolation_level": None,
-        }
+        },
     }
     if url.database in (None, "", ":memory:"):
         # A second connection would see another, empty database.

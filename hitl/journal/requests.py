@@ -1,5 +1,7 @@
 """Tool requests: asked, decided, claimed, settled. Each change is one conditional UPDATE."""
 
+from typing import Any
+
 from sqlalchemy import Connection, func, insert, select, update
 
 from hitl.journal.rows import changes, fetch, find, now, touch_run
@@ -64,7 +66,11 @@ def decide(tx: Connection, request_id: str, decision: Decision, by: str) -> Verd
     touch_run(tx, before.run_id)
     match decision:
         case Approve(arguments, reason):
-            values = {"status": "approved", "decision": "approve", "edited": arguments}
+            values: dict[str, Any] = {
+                "status": "approved",
+                "decision": "approve",
+                "edited": arguments,
+            }
         case Reject(reason):
             values = {"status": "rejected", "decision": "reject", "ended_at": now()}
     won = changes(

@@ -1,5 +1,6 @@
 """What the journal holds, as frozen values."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,6 +60,11 @@ class Reject:
 
 
 Decision = Approve | Reject
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two sets of arguments are the same to the letter: 1, 1.0 and true are not."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A card never changes its height: nobody's second click may land on a neighbour.
 
 import string
 import time
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -13,12 +13,13 @@ from hitl.agents import ToolFacts
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import text
 from hitl.ui.office import desk
-from hitl.ui.people import clock, duration, who
+from hitl.ui.people import NOBODY, clock, duration, who
 
 FOOT_HEIGHT = 104
 IN_SENTENCE = 48
 
-BADGES: dict[str, tuple[str, str, str]] = {
+Color = Literal["green", "red", "gray", "blue", "orange"]
+BADGES: dict[str, tuple[str, str, Color]] = {
     "approved": ("Approved", ":material/check:", "green"),
     "running": ("Approved", ":material/check:", "green"),
     "succeeded": ("Approved", ":material/check:", "green"),
@@ -28,7 +29,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "expired": ("Expired", ":material/timer_off:", "gray"),
     "cancelled": ("Cancelled", ":material/block:", "gray"),
 }
-OUTCOMES: dict[str, tuple[str, str, str]] = {
+OUTCOMES: dict[str, tuple[str, str, Color]] = {
     "approved": ("Starting", ":material/hourglass_top:", "blue"),
     "running": ("Running", ":material/hourglass_top:", "blue"),
     "succeeded": ("Done", ":material/task_alt:", "green"),
@@ -139,7 +140,9 @@ def _decide(request_id: str, what: str) -> None:
     reason = str(st.session_state.get(f"reason-{request_id}") or "")
     decision: Decision = Approve(reason=reason) if what == "approve" else Reject(reason)
     verdict = desk().decide(request_id, decision, by=who())
-    if not verdict.accepted:
+    if verdict.accepted:
+        st.session_state.setdefault("decided-here", set()).add(request_id)
+    else:
         st.session_state["flash"] = _already(verdict.request)
 
 
@@ -157,24 +160,30 @@ def decided_word(request: ToolRequest) -> str:
 
 def _tell(request: ToolRequest) -> None:
     word, icon, color = BADGES[request.status]
-    by = f"by {request.decided_by}" if request.decision else "before anybody decided"
+    by = f"by {_decider(request)}" if request.decision else "before anybody decided"
     at = clock(request.decided_at or request.ended_at or request.asked_at)
     said = f"{by} at {at}" + (f": {request.reason}" if request.reason else "")
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
         st.badge(word, icon=icon, color=color)
-        st.text(text.visible(said))
+        st.text(text.visible(said), width="stretch")
     word, icon, color = OUTCOMES[request.status]
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
         st.badge(word, icon=icon, color=color)
         if request.result is not None:
             draw_result(request)
+
+
+def _decider(request: ToolRequest) -> str:
+    """Who decided; a visitor without a name is still "you" where it was done."""
+    here = request.id in st.session_state.get("decided-here", ())
+    return "you" if here and request.decided_by == NOBODY else request.decided_by or NOBODY
 
 
 def draw_result(request: ToolRequest) -> None:
     """A result in one line, and whole behind a click."""
     result = request.result or ""
     took = duration((request.ended_at or 0) - (request.started_at or request.ended_at or 0))
-    st.text(text.shorten(" ".join(text.visible(result).split()), 90), width="stretch")
+    st.text(text.shorten(" ".join(text.visible(result).split()), 44), width="stretch")
     with st.popover("Result", type="tertiary", key=f"result-{request.id}"):
         st.caption(f"{took}, {len(result)} characters")
         draw_literal(result)

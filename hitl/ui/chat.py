@@ -125,8 +125,12 @@ def _draw_policy(agent: AgentConfig, changes: dict[str, Any]) -> None:
     asking = [name for name in agent.tool_names() if agent.asks(name)]
     free = [name for name in agent.tool_names() if not agent.asks(name)]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        color = "orange" if choice.is_demo else "gray"
-        st.badge(text.label(choice.label), icon=":material/smart_toy:", color=color)
+        st.badge(
+            text.label(choice.label),
+            icon=":material/smart_toy:",
+            color="orange" if choice.is_demo else "gray",
+            help=text.words(choice.sentence),
+        )
         for difference in what_differs(agent, changes):
             st.badge(text.label(difference), icon=":material/edit:", color="violet")
         words = []
@@ -140,12 +144,13 @@ def _draw_policy(agent: AgentConfig, changes: dict[str, Any]) -> None:
 def draw_conversation(chat: Chat) -> None:
     """What was said, what goes on, and the box to write in."""
     if chat.agent and chat.agent.panel:
-        said, beside = st.columns([3, 2], gap="large")
+        st.set_page_config(layout="wide")
+        said, beside = st.columns([5, 4], gap="large")
         with beside:
             draw_panel(chat.agent, chat.id)
     else:
         said = st.container()
-    with said:
+    with said, st.container(key="said"):
         _draw_runs(chat)
     draw_composer(chat.id, chat.agent_name, chat.agent is not None)
     live.listen(chat.id)
@@ -153,7 +158,7 @@ def draw_conversation(chat: Chat) -> None:
 
 def _draw_runs(chat: Chat) -> None:
     records = _window(chat)
-    if chat.agent and not records:
+    if chat.agent and chat.conversation is None:
         _draw_welcome(chat, chat.agent)
     ended = [record for record in records if record.run.has_ended]
     still = next((record.run for record in records if not record.run.has_ended), None)

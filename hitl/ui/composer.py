@@ -7,6 +7,7 @@ import streamlit as st
 from hitl.errors import HitlError
 from hitl.journal import Run, ToolRequest
 from hitl.ui import live, text
+from hitl.ui.follow import follow, sent
 from hitl.ui.office import desk
 from hitl.ui.people import who
 
@@ -33,6 +34,7 @@ def draw_composer(conversation_id: str, agent_name: str, can_send: bool) -> None
             on_submit=_submit,
             args=(conversation_id, agent_name),
         )
+        follow()
         if st.session_state.pop("started", None):
             st.rerun()
 
@@ -42,7 +44,7 @@ def draw_composer(conversation_id: str, agent_name: str, can_send: bool) -> None
 
 def _placeholder(agent_name: str, waiting: list[ToolRequest]) -> str:
     if waiting:
-        return "Message (held until you say what happens with what waits)"
+        return "Message (held while requests wait)"
     return f"Message {text.visible(agent_name)}"
 
 
@@ -121,6 +123,7 @@ def send(conversation_id: str, agent_name: str, message: str) -> None:
             _start(agent_name, message)
             return
         desk().send(conversation_id, message, by=who())
+        sent()
     except HitlError as error:
         st.session_state["flash"] = str(error)
     live.redraw_what_changed()
@@ -132,6 +135,7 @@ def _start(agent_name: str, message: str) -> None:
     st.session_state.pop("changes", None)
     st.session_state["chat"] = st.query_params["chat"] = new_id
     st.session_state["started"] = True
+    sent()
 
 
 def _stop() -> None:
@@ -144,9 +148,12 @@ def _stop() -> None:
 
 def _reject_and_send(run_id: str, request_ids: list[str]) -> None:
     desk().reject_and_send(run_id, request_ids, by=who())
+    st.session_state.setdefault("decided-here", set()).update(request_ids)
+    sent()
     live.redraw_what_changed()
 
 
 def _act(what: str, run_id: str) -> None:
     getattr(desk(), what)(run_id)
+    sent()
     live.redraw_what_changed()

@@ -9,6 +9,21 @@ import streamlit as st
 from hitl.agents import AgentConfig
 from hitl.ui import live, text
 
+_stay = st.components.v2.component(
+    "hitl_stay",
+    html="<i hidden></i>",
+    js="""
+export default function ({ parentElement }) {
+  const root = parentElement.getRootNode()
+  const column = (root.host ?? parentElement).closest('[data-testid="stColumn"]')
+  const beside = matchMedia("(min-width: 641px)").matches
+  if (column && beside) Object.assign(column.style, {
+    position: "sticky", top: "3.5rem", alignSelf: "flex-start",
+    maxHeight: "calc(100vh - 12rem)", overflowY: "auto",
+  })
+}
+""",
+)
 Tables = dict[str, list[dict[str, Any]]]
 
 
@@ -19,6 +34,7 @@ def draw_panel(agent: AgentConfig, conversation_id: str) -> None:
         return json.dumps(_tables(agent), default=str)
 
     def draw() -> None:
+        stay()
         tables = _tables(agent)
         before = st.session_state.setdefault(f"panel-{agent.name}-{conversation_id}", tables)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -35,7 +51,14 @@ def draw_panel(agent: AgentConfig, conversation_id: str) -> None:
         for title, rows in tables.items():
             _draw_table(title, rows, before.get(title, []))
 
-    live.area("panel", signature, draw)
+    with st.container(key="panel-place"):
+        live.area("panel", signature, draw)
+
+
+def stay() -> None:
+    """Keep the panel in sight while the conversation beside it scrolls."""
+    with st.container(key="stay-place", height=1, border=False):
+        _stay(key="stay", height=1)
 
 
 def _tables(agent: AgentConfig) -> Tables:
@@ -49,11 +72,13 @@ def _tables(agent: AgentConfig) -> Tables:
 def _draw_table(title: str, rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
     st.caption(f"**{text.label(title)}** · {len(rows)}")
     gone = [row for row in before if row not in rows and not _same_key(row, rows)]
-    drawn = [_draw_row(row, row not in before) for row in rows]
-    drawn += [_draw_row(row, True, removed=True) for row in gone]
+    changed = [row for row in rows if row not in before]
+    drawn = [_draw_row(row, True, removed=True) for row in gone]
+    drawn += [_draw_row(row, True) for row in changed]
+    drawn += [_draw_row(row, False) for row in rows if row in before]
     if drawn:
         st.table(
-            drawn, border="horizontal", hide_index=True, height=280 if len(drawn) > 7 else "content"
+            drawn, border="horizontal", hide_index=True, height=230 if len(drawn) > 5 else "content"
         )
     else:
         st.caption("Nothing yet")
@@ -61,7 +86,7 @@ def _draw_table(title: str, rows: list[dict[str, Any]], before: list[dict[str, A
 
 def _same_key(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
     """Whether a row is still there, changed: rows are known by their first column."""
-    key = next(iter(row), None)
+    key = next(iter(row), "")
     return any(other.get(key) == row.get(key) for other in rows)
 
 
@@ -75,8 +100,10 @@ def _draw_row(row: dict[str, Any], changed: bool, *, removed: bool = False) -> d
 
 
 def _cell(data: Any, changed: bool) -> str:
-    shown = text.words(" ".join(text.visible("" if data is None else str(data)).split()))
-    return f"**{shown}**" if changed and shown else shown
+    plain = " ".join(text.visible("" if data is None else str(data)).split())
+    if text.makes_links(plain):
+        return text.code(plain)
+    return f"**{text.words(plain)}**" if changed and plain else text.words(plain)
 
 
 def _reset(agent: AgentConfig, conversation_id: str) -> None:

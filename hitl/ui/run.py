@@ -1,31 +1,33 @@
 """One run on the page: the message, what the agent said and did, its cards, the answer."""
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import streamlit as st
 
 from hitl.agents import AgentConfig, ToolFacts, facts_of
 from hitl.errors import HitlError, NotFound
-from hitl.journal import RunRecord, ToolRequest
+from hitl.journal import Run, RunRecord, ToolRequest
 from hitl.ui import text
 from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal
 from hitl.ui.details import show_details
 from hitl.ui.office import desk
 from hitl.ui.people import duration, who
 
+HELP = {
+    "Retry": "Goes on where it failed; nothing that was done is done again.",
+    "Run again": "Sends this message again, in a new conversation up to here.",
+}
 ENDINGS = {
     "cancelled": ":material/stop_circle:",
     "superseded": ":material/redo:",
 }
 
 
-def run_signature(record_run: object) -> Hashable:
+def run_signature(run: Run) -> Hashable:
     """What a run shows, in short: its version, the text streaming in, and the minutes waited."""
-    run = record_run
-    live = len(desk().engine.live_text(run.id))  # type: ignore[attr-defined]
-    minute = int(time.time() // 60) if run.status == "waiting" else 0  # type: ignore[attr-defined]
-    return run.id, run.version, live, minute  # type: ignore[attr-defined]
+    minute = int(time.time() // 60) if run.status == "waiting" else 0
+    return run.id, run.version, len(desk().engine.live_text(run.id)), minute
 
 
 def draw_run(record: RunRecord, conversation_id: str) -> None:
@@ -33,7 +35,7 @@ def draw_run(record: RunRecord, conversation_id: str) -> None:
     run = record.run
     agent = _agent(record)
     if run.text:
-        _draw_message(record, conversation_id)
+        _draw_message(record)
     with st.chat_message("assistant"):
         for turn in range(1, run.turn + 1):
             said = record.messages.get(turn)
@@ -52,20 +54,9 @@ def _agent(record: RunRecord) -> AgentConfig | None:
         return None
 
 
-def _draw_message(record: RunRecord, conversation_id: str) -> None:
-    run = record.run
-    with st.chat_message("user"), st.container(horizontal=True, vertical_alignment="top"):
-        st.text(text.visible(run.text), width="stretch")
-        if run.has_ended:
-            st.button(
-                "Run again",
-                key=f"again-{run.id}",
-                icon=":material/replay:",
-                type="tertiary",
-                help="In a new conversation up to here, with the present configuration",
-                on_click=_run_again,
-                args=(run.id, conversation_id),
-            )
+def _draw_message(record: RunRecord) -> None:
+    with st.chat_message("user"):
+        st.text(text.visible(record.run.text))
 
 
 def _run_again(run_id: str, conversation_id: str) -> None:
@@ -118,17 +109,23 @@ def _draw_ending(record: RunRecord, conversation_id: str) -> None:
         st.caption(f"{ENDINGS[run.status]} {text.label(word or '')}")
     with st.container(horizontal=True, gap="small"):
         if run.status == "failed":
-            st.button(
-                "Retry",
-                key=f"retry-{run.id}",
-                icon=":material/refresh:",
-                on_click=_retry,
-                args=(run.id,),
-            )
-        if run.text and st.button(
-            "Details", key=f"details-{run.id}", type="tertiary", icon=":material/data_object:"
-        ):
-            show_details(run.id)
+            _button("Retry", "refresh", _retry, run.id)
+        if run.text:
+            if _button("Details", "data_object", None, run.id):
+                show_details(run.id)
+            _button("Run again", "replay", _run_again, run.id, conversation_id)
+
+
+def _button(word: str, icon: str, action: Callable[..., None] | None, *args: str) -> bool:
+    return st.button(
+        word,
+        key=f"{word.lower().replace(' ', '-')}-{args[0]}",
+        type="secondary" if word == "Retry" else "tertiary",
+        icon=f":material/{icon}:",
+        on_click=action,
+        args=args if action else (),
+        help=HELP.get(word),
+    )
 
 
 def _retry(run_id: str) -> None:

@@ -113,7 +113,11 @@ async def live(websocket: WebSocket) -> None:
     wake = asyncio.Event()
     loop = asyncio.get_running_loop()
     office = desk()
-    unsubscribe = office.engine.bus.subscribe("", lambda *_: loop.call_soon_threadsafe(wake.set))
+
+    def tell(*_: object) -> None:
+        loop.call_soon_threadsafe(wake.set)
+
+    unsubscribe = office.engine.bus.subscribe("", tell)
     reader = asyncio.create_task(_until_closed(websocket))
     try:
         await _pump(websocket, wake, reader, websocket.query_params.get("c", ""))

@@ -5,14 +5,13 @@ from collections.abc import Hashable
 import streamlit as st
 
 from hitl.ui import live, text
-from hitl.ui.chat import new_chat
 from hitl.ui.office import desk
 from hitl.ui.pages import AGENTS, APPROVALS, CHAT
 
 
 def draw_sidebar() -> None:
-    """Navigation with the number of waiting requests, your name, earlier conversations."""
-    with st.sidebar:
+    """Navigation with the number of waiting requests, earlier conversations, your name."""
+    with st.sidebar, st.container(gap="medium"):
         live.area("navigation", lambda: desk().count_pending(), _draw_navigation)
         live.area("conversations", _conversations_signature, _draw_conversations)
         st.text_input(
@@ -20,16 +19,18 @@ def draw_sidebar() -> None:
             key="your-name",
             max_chars=80,
             persist_state="session",
-            help="Stored with your decisions. It is not a sign-in: nobody checks it.",
+            placeholder="Stored with your decisions",
+            help="It is not a sign-in: nobody checks it.",
         )
 
 
 def _draw_navigation() -> None:
     waiting = desk().count_pending()
     count = f" :orange-badge[{waiting}]" if waiting else ""
-    st.page_link(CHAT, label="Chat", icon=":material/chat:")
-    st.page_link(APPROVALS, label=f"Approvals{count}", icon=":material/inbox:")
-    st.page_link(AGENTS, label="Agents", icon=":material/smart_toy:")
+    with st.container(gap="xsmall"):
+        st.page_link(CHAT, label="Chat", icon=":material/chat:")
+        st.page_link(APPROVALS, label=f"Approvals{count}", icon=":material/inbox:")
+        st.page_link(AGENTS, label="Agents", icon=":material/smart_toy:")
 
 
 def _conversations_signature() -> Hashable:
@@ -50,16 +51,19 @@ def _draw_conversations() -> None:
     found = desk().recent(search)
     if not found:
         st.caption("Nothing found" if search else "None yet")
-    for conversation in found:
-        st.button(
-            text.label(text.shorten(conversation.title or conversation.agent, 42)),
-            key=f"open-{conversation.id}",
-            type="tertiary",
-            on_click=_open,
-            args=(conversation.id,),
-        )
+    with st.container(gap=None, height=280 if len(found) > 8 else "content", border=False):
+        for conversation in found:
+            st.button(
+                text.label(text.shorten(conversation.title or conversation.agent, 34)),
+                key=f"open-{conversation.id}",
+                type="tertiary",
+                on_click=_open,
+                args=(conversation.id,),
+            )
+
+    if st.session_state.get("go-to"):
+        st.rerun()
 
 
 def _open(conversation_id: str) -> None:
-    new_chat()
     st.session_state["go-to"] = conversation_id

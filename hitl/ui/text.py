@@ -45,6 +45,11 @@ def words(text: str) -> str:
     return MARKDOWN.sub(r"\\\1", text)
 
 
+def makes_links(text: str) -> bool:
+    """Whether a page would turn a part of the text into a link all by itself."""
+    return "@" in text or "://" in text or "www." in text.lower()
+
+
 def shorten(text: str, length: int) -> str:
     """The beginning of a text, with an ellipsis where something was left out."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,0 +1,1 @@
+"""Tests of the real server in a real Chromium."""

@@ -1,0 +1,71 @@
+"""A model that says what the test tells it to, behind the strict OpenAI-compatible server."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tests.openai_server import Body, Call, OpenAIServer, Reply
+
+Step = Reply | Callable[[Body], Reply]
+HOLD_SECONDS = 20
+
+
+class Held:
+    """A reply that is held back until the test lets it go."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply, self._go = reply, threading.Event()
+
+    def __call__(self, body: Body) -> Reply:
+        assert self._go.wait(HOLD_SECONDS), "a held reply was never let go"
+        return self._reply
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+class Model:
+    """The script of the package's one server, refilled by each test."""
+
+    def __init__(self) -> None:
+        self._replies: deque[Step] = deque()
+        self.server = OpenAIServer(self._next)
+        self._mark = (0, 0, 0)
+
+    def will(self, *replies: Step) -> None:
+        """Say what it answers next, in order."""
+        self._replies.extend(replies)
+
+    @property
+    def requests(self) -> list[Any]:
+        """What it was sent in this test."""
+        return self.server.requests[self._mark[0] :]
+
+    def told(self) -> list[str]:
+        """What the tools' messages said in the newest request."""
+        messages = self.requests[-1]["messages"]
+        return [each["content"] for each in messages if each["role"] == "tool"]
+
+    def begin(self) -> None:
+        self._replies.clear()
+        server = self.server
+        self._mark = len(server.requests), len(server.failures), len(server.refused)
+
+    def check(self) -> None:
+        """Raise AssertionError if it was asked too much or too little, or for what OpenAI refuses."""
+        failures, refused = self._mark[1:]
+        assert not self.server.failures[failures:], self.server.failures[failures:]
+        assert not self.server.refused[refused:], self.server.refused[refused:]
+        assert not self._replies, f"{len(self._replies)} replies were never asked for"
+
+    def _next(self, body: Body) -> Reply:
+        if not self._replies:
+            raise LookupError(f"the script ran out of replies, at {body['messages'][-1]!r}")
+        reply = self._replies.popleft()
+        return reply if isinstance(reply, Reply) else reply(body)
+
+
+def pay(*amounts: int, to: str = "Ada") -> Reply:
+    """The model asks to pay these amounts, all at once."""
+    return Reply(calls=[Call("pay", {"amount": amount, "to": to}) for amount in amounts])
