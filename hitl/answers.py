@@ -1,5 +1,6 @@
 """From a model's stream to one answer: its text, its tool calls, exactly as they were written."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,7 +108,8 @@ class _Collector:
     def add(self, response: ChatResponse) -> None:
         self._last = response
         raw = response.raw
-        if getattr(raw, "object", None) == "chat.completion.chunk":
+        # By its type: not every server fills in the field `object`.
+        if any(base.__name__ == "ChatCompletionChunk" for base in type(raw).__mro__):
             self._add_chunk(raw)
 
     def _add_chunk(self, chunk: Any) -> None:
@@ -129,18 +131,15 @@ class _Collector:
         name = (function.name if function else None) or ""
         part = self._part_of(delta.index, delta.id, name)
         part["id"] = part["id"] or delta.id or ""
-        part["name"] += name
+        if name != part["name"]:
+            part["name"] += name
         part["arguments"] += (function.arguments if function else None) or ""
 
     def _part_of(self, index: int | None, call_id: str | None, name: str) -> dict[str, Any]:
         for part in reversed(self._parts):
             if part["index"] != index:
                 continue
-            # Some servers give every complete call the index 0: another id, or a name where one
-            # is known already, starts another call.
-            if (call_id and part["id"] and call_id != part["id"]) or (name and part["arguments"]):
-                break
-            if name and part["name"] and not call_id:
+            if _starts_another(part, call_id, name):
                 break
             return part
         part = {"index": index, "id": "", "name": "", "arguments": ""}
@@ -163,6 +162,21 @@ class _Collector:
             ]
             return self._answer
         return _from_message(self._last)
+
+
+def _starts_another(part: dict[str, Any], call_id: str | None, name: str) -> bool:
+    """Whether this is a new call, for servers that give every complete call the index 0."""
+    if call_id and part["id"]:  # a few repeat id and name with every piece
+        return call_id != part["id"] or bool(name and _is_json(part["arguments"]))
+    return bool(name and (part["arguments"] or (part["name"] and not call_id)))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _from_message(response: ChatResponse) -> Answer:

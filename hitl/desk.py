@@ -1,6 +1,8 @@
 """All that a page, a terminal or a notebook can ask for. Answers at once; waits for nobody."""
 
+import math
 import threading
+import time
 from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
@@ -72,10 +74,15 @@ class Desk:
         """The conversation's runs after a position, oldest first; nothing that was not sent."""
         return self.journal.read(conversations.runs_after, conversation_id, position)
 
-    def mark(self, conversation_id: str) -> Hashable:
-        """What anybody could see of a conversation, and of the inbox, in short."""
-        version, waiting = self.journal.read(conversations.mark, conversation_id)
-        return version, waiting, self.engine.live_length(conversation_id)
+    def mark(self, conversation_id: str) -> tuple[Hashable, bool]:
+        """What anybody could see of a conversation, and of the inbox, in short.
+
+        Returns:
+            the mark, which changes when that changes; and whether the conversation rests, so that
+            nothing will change before a person does something.
+        """
+        version, waiting, rests = self.journal.read(conversations.mark, conversation_id)
+        return (version, waiting, self.engine.live_length(conversation_id)), rests
 
     def record(self, run_id: str) -> RunRecord:
         """One run with all that was said and asked in it.
@@ -205,7 +212,7 @@ class Desk:
 
     def send_held(self, run_id: str) -> None:
         """Send a held message as soon as the conversation is free."""
-        self.journal.write(runs.move, run_id, "held", "queued")
+        self.journal.write(runs.send_held, run_id)
         self.engine.look()
 
     def discard(self, run_id: str) -> None:
@@ -237,8 +244,13 @@ class Desk:
 
         Returns:
             the new conversation's id.
+
+        Raises:
+            Refused: if the run has no message.
         """
         old = self.record(run_id).run
+        if not old.text:
+            raise Refused("Only a message can be run again.")
         conversation = self.conversation(conversation_id)
         self.agent_in(conversation)
         new_id = self.journal.write(_fork, conversation, old)
@@ -268,10 +280,12 @@ class Desk:
             TimeoutError: if that takes longer than `timeout` seconds.
         """
         changed = threading.Event()
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         unsubscribe = self.engine.bus.subscribe(conversation_id, lambda *_: changed.set())
         try:
             while self.is_busy(conversation_id):
-                if not changed.wait(timeout):
+                left = deadline - time.monotonic()
+                if left <= 0 or not changed.wait(None if timeout is None else left):
                     raise TimeoutError(f"Conversation {conversation_id} is still busy.")
                 changed.clear()
         finally:
@@ -310,7 +324,7 @@ def _reject_and_send(
 ) -> tuple[int, str | None]:
     held = conversations.record(tx, run_id).run
     present = runs.active(tx, held.conversation_id)
-    if not runs.move(tx, run_id, "held", "queued"):
+    if not runs.send_held(tx, run_id):
         return 0, None
     rejected = 0
     for request_id in request_ids:

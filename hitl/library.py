@@ -94,4 +94,5 @@ def edited(
     tool = agent.tool(tool_name)
     if tool is None:
         raise InvalidArguments(f"tool {tool_name} does not exist.")
-    return Approve(validate(tool, wanted))
+    arguments = validate(tool, wanted)
+    return Approve(None if same(arguments, asked) else arguments)

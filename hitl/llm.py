@@ -50,7 +50,7 @@ def describe_llm(config: AgentConfig, settings: Settings) -> ModelChoice:
     if settings.openai_api_key:
         return ModelChoice(model, False, f"Answers come from OpenAI's {model}.")
     return ModelChoice(
-        "Demo model",
+        "Demo model: scripted, not an AI",
         True,
         "Scripted, not an AI: it only knows its samples. Set OPENAI_API_KEY for a real model.",
     )

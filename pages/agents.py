@@ -1,4 +1,4 @@
-"""Each agent, whole."""
+"""Each agent whole, and its tools to try."""
 
 from hitl.ui.shell import ensure
 
@@ -6,4 +6,7 @@ ensure()
 
 import streamlit as st  # noqa: E402
 
+from hitl.ui.agents import draw_agents  # noqa: E402
+
 st.title("Agents")
+draw_agents()

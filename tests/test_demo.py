@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ToolCallBlock
 
-from hitl.demo import LONGEST_MESSAGE, DemoLLM, find
+from hitl.demo import DemoLLM
+from hitl.demo_script import LONGEST_MESSAGE, find
 from hitl.errors import DeclarationError
 from hitl.journal.values import ToolRequest
 from hitl.toolcalls import tool_message

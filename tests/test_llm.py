@@ -104,7 +104,7 @@ def test_one_event_loop_has_one_client_and_two_have_two() -> None:
 @pytest.mark.parametrize(
     ("settings", "label", "is_demo"),
     [
-        (Settings(), "Demo model", True),
+        (Settings(), "Demo model: scripted, not an AI", True),
         (Settings(openai_api_key=KEY), "gpt-4o", False),
         (Settings(openai_base_url="http://me:pw@host:81/v1"), "gpt-4o at host:81", False),
     ],

@@ -845,6 +845,7 @@ def test_waiting_for_a_result_ends_when_its_time_is_up(play: Play, till: Till):
     try:
         with pytest.raises(TimeoutError):
             handler.result(timeout=0.2)
+        assert talker.is_alive()
     finally:
         busy.set()
         talker.join()

@@ -1,10 +1,12 @@
 """Word of what changed, for whoever looks on. Says *look again*, and passes events along."""
 
+import logging
 import threading
 from collections.abc import Callable
 
 from llama_index.core.workflow import Event
 
+logger = logging.getLogger("hitl.engine")
 Listener = Callable[[str, Event | None], None]
 
 
@@ -42,4 +44,7 @@ class Bus:
         with self._lock:
             listeners = [*self._listeners.get(conversation_id, []), *self._listeners.get("", [])]
         for listener in listeners:
-            listener(conversation_id, event)
+            try:
+                listener(conversation_id, event)
+            except Exception:  # a page that is gone must not end the run that it watched
+                logger.exception("a listener of conversation %s failed", conversation_id)

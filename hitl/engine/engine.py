@@ -145,7 +145,7 @@ class Engine:
             self._wake.set()
 
     async def _renew(self) -> None:
-        await self.journal.awrite(runs.renew, self.owner, LEASE_SECONDS)
+        await self.journal.awrite(runs.renew, [*self._segments], self.owner, LEASE_SECONDS)
 
     async def _watch(self) -> None:
         watcher = Watcher(self.journal)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from llama_index.core.llms import ChatMessage
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from hitl.errors import NotFound
 from hitl.journal.requests import of_runs
@@ -117,23 +117,43 @@ def runs(
 
 
 def runs_after(tx: Connection, conversation_id: str, position: int) -> list[Run]:
-    """The conversation's own runs after a position, oldest first; nothing that was not sent."""
+    """The conversation's own runs after a position, oldest first, up to what starts next.
+
+    A message that only waits for the run before it is not among them.
+    """
     query = select(run).where(
         run.c.conversation_id == conversation_id,
         run.c.position > position,
-        run.c.status.in_((*ACTIVE, *ENDED)),
+        run.c.status.in_((*ACTIVE, *ENDED, "queued")),
     )
-    return fetch(tx, Run, query.order_by(run.c.position))
+    found = fetch(tx, Run, query.order_by(run.c.position))
+    busy = any(each.is_active for each in found)
+    queued = [each for each in found if each.status == "queued"]
+    later = queued if busy else queued[1:]
+    return [each for each in found if each not in later]
 
 
-def mark(tx: Connection, conversation_id: str) -> tuple[int, int]:
-    """(the conversation's version, how many requests wait anywhere): changes when they change."""
+def mark(tx: Connection, conversation_id: str) -> tuple[int, int, bool]:
+    """What anybody could see, in short.
+
+    Returns:
+        the conversation's version, how many requests wait anywhere, and whether the conversation
+        rests: nothing will change before a person does something.
+    """
     version = select(conversation.c.version).where(conversation.c.id == conversation_id)
     waiting = select(func.count()).where(request.c.status == "pending")
+    moving = exists().where(
+        run.c.conversation_id == conversation_id,
+        run.c.status.in_(("queued", "ready", "working")),
+    )
     row = tx.execute(
-        select(version.scalar_subquery().label("version"), waiting.scalar_subquery().label("n"))
+        select(
+            version.scalar_subquery().label("version"),
+            waiting.scalar_subquery().label("waiting"),
+            select(moving).scalar_subquery().label("moving"),
+        )
     ).one()
-    return row.version or 0, row.n
+    return row.version or 0, row.waiting, not row.moving
 
 
 def records(tx: Connection, these: list[Run]) -> list[RunRecord]:

@@ -33,8 +33,9 @@ class Journal:
 
     def __init__(self, url: str = MEMORY) -> None:
         self.engine = connect(url)
-        in_memory = self.engine.url.database in (None, "", ":memory:")
-        self._threads = ThreadPoolExecutor(1 if in_memory else 8, thread_name_prefix="journal")
+        sqlite = self.engine.dialect.name == "sqlite"
+        self.in_memory = sqlite and self.engine.url.database in (None, "", ":memory:")
+        self._threads = ThreadPoolExecutor(1 if self.in_memory else 8, thread_name_prefix="journal")
         self._listeners: list[Listener] = []
         with self._explained(), self.engine.execution_options(writes=True).begin() as tx:
             tables.metadata.create_all(tx)
@@ -135,6 +136,8 @@ class Watcher:
         return self._journal.read(self._changed_conversations)
 
     def _something_happened(self) -> bool:
+        if self._journal.in_memory:
+            return False
         if self._journal.engine.dialect.name != "sqlite":
             return True
         try:

@@ -143,16 +143,11 @@ def acquire(tx: Connection, run_id: str, owner: str, lease: float) -> Run | None
     return find(tx, Run, run_id)
 
 
-def set_config(tx: Connection, run_id: str, config: dict[str, Any]) -> None:
-    """Keep the configuration that the run starts with."""
-    tx.execute(update(run).where(run.c.id == run_id).values(config=config))
-
-
-def renew(tx: Connection, owner: str, lease: float) -> None:
-    """Say that this owner is alive."""
+def renew(tx: Connection, run_ids: Collection[str], owner: str, lease: float) -> None:
+    """Say that this owner still works on these runs; others that it had are let go."""
     tx.execute(
         update(run)
-        .where(run.c.owner == owner, run.c.status == "working")
+        .where(run.c.id.in_(run_ids), run.c.owner == owner, run.c.status == "working")
         .values(lease=now() + lease)
     )
 
@@ -273,7 +268,7 @@ def retry(tx: Connection, run_id: str) -> None:
     later = select(run.c.id).where(
         run.c.conversation_id == found.conversation_id,
         run.c.position > found.position,
-        run.c.status != "discarded",
+        run.c.status.not_in(("held", "discarded")),
     )
     if tx.execute(later).first() is not None:
         raise Refused("The conversation went on since; send the message again instead.")
@@ -289,12 +284,21 @@ def supersede(tx: Connection, run_id: str) -> None:
 
 
 def move(tx: Connection, run_id: str, before: RunStatus, after: RunStatus) -> bool:
-    """Move a message that has not started: held → queued, held or queued → discarded."""
+    """Move a message that has not started: queued → held, held or queued → discarded."""
     touch_run(tx, run_id)
     return changes(
         tx,
         update(run).where(run.c.id == run_id, run.c.status == before).values(status=after),
     )
+
+
+def send_held(tx: Connection, run_id: str) -> bool:
+    """Queue a held message, as the conversation's last one, after all that was said meanwhile."""
+    found = find(tx, Run, run_id)
+    if found is None or not move(tx, run_id, "held", "discarded"):
+        return False
+    add(tx, found.conversation_id, found.agent, found.text, by=found.by, config=found.config)
+    return True
 
 
 def model_calls(tx: Connection, run_id: str) -> list[ModelCall]:

@@ -12,6 +12,7 @@ import streamlit as st
 from hitl.agents import ToolFacts
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import text
+from hitl.ui.clicks import click, say
 from hitl.ui.office import desk
 from hitl.ui.people import NOBODY, clock, duration, who
 
@@ -135,6 +136,7 @@ def _ask(request: ToolRequest) -> None:
         )
 
 
+@click
 def _decide(request_id: str, what: str) -> None:
     """A click: ask the desk, which may say that somebody else was first."""
     reason = str(st.session_state.get(f"reason-{request_id}") or "")
@@ -143,7 +145,7 @@ def _decide(request_id: str, what: str) -> None:
     if verdict.accepted:
         st.session_state.setdefault("decided-here", set()).add(request_id)
     else:
-        st.session_state["flash"] = _already(verdict.request)
+        say(_already(verdict.request))
 
 
 def _already(request: ToolRequest | None) -> str:

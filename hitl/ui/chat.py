@@ -6,14 +6,14 @@ from typing import Any
 import streamlit as st
 
 from hitl.agents import AgentConfig
-from hitl.errors import HitlError, NotFound
+from hitl.errors import NotFound
 from hitl.handler import ConversationHandler
 from hitl.journal import Conversation
 from hitl.llm import describe_llm
 from hitl.ui import live, text
 from hitl.ui.changes import show_changes, what_differs
 from hitl.ui.composer import draw_composer, send
-from hitl.ui.office import desk, settings
+from hitl.ui.office import desk, registry, settings
 from hitl.ui.panel import draw_panel
 from hitl.ui.people import who
 from hitl.ui.run import draw_run, run_signature
@@ -87,14 +87,16 @@ def new_chat() -> None:
 
 
 def _chosen_agent() -> str:
-    names = desk().agents.names()
+    names = list(registry().agents())
     wanted = st.session_state.get("agent") or st.query_params.get("agent")
     return wanted if wanted in names else (names[0] if names else "")
 
 
 def draw_head(chat: Chat) -> None:
     """Which agent, which model, what asks and what runs freely."""
-    names = desk().agents.names()
+    names = list(registry().agents())
+    for problem in registry().errors():
+        st.error(text.words(str(problem)), icon=":material/description:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if chat.agent_name in names:
             st.session_state["agent"] = chat.agent_name
@@ -197,7 +199,7 @@ def _draw_slot(chat: Chat, after: int, slot: int) -> None:
     def run_here() -> Any:
         if not chat.id:
             return None
-        runs = desk().runs_after(chat.id, after)
+        runs = live.once("runs", lambda: desk().runs_after(chat.id, after))
         if slot == SLOTS - 1 and len(runs) > SLOTS:
             return "overflow"
         return runs[slot] if slot < len(runs) else None
@@ -208,21 +210,12 @@ def _draw_slot(chat: Chat, after: int, slot: int) -> None:
 
     def draw() -> None:
         run = run_here()
-        _follow_up()
         if run == "overflow":
             st.rerun()
         if run is not None:
             draw_run(desk().record(run.id), chat.id)
 
     live.area(f"slot-{slot}", signature, draw)
-
-
-def _follow_up() -> None:
-    """What a click asked for that a callback can't do itself."""
-    if message := st.session_state.pop("flash", None):
-        st.toast(text.words(message), icon=":material/info:")
-    if st.session_state.get("go-to"):
-        st.rerun()
 
 
 def _draw_welcome(chat: Chat, agent: AgentConfig) -> None:
@@ -251,11 +244,3 @@ def go_where_asked() -> None:
         new_chat()
         st.session_state["chat"] = wanted
         st.query_params["chat"] = wanted
-
-
-def guarded(draw: Any) -> None:
-    """Draw, or say in one sentence why that is not possible."""
-    try:
-        draw()
-    except HitlError as error:
-        st.error(text.words(str(error)), icon=":material/error:")

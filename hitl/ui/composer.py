@@ -4,9 +4,9 @@ from collections.abc import Hashable
 
 import streamlit as st
 
-from hitl.errors import HitlError
 from hitl.journal import Run, ToolRequest
 from hitl.ui import live, text
+from hitl.ui.clicks import click
 from hitl.ui.follow import follow, sent
 from hitl.ui.office import desk
 from hitl.ui.people import who
@@ -18,15 +18,14 @@ def draw_composer(conversation_id: str, agent_name: str, can_send: bool) -> None
     def signature() -> Hashable:
         if not conversation_id:
             return ()
-        held = tuple((run.id, run.status) for run in desk().held(conversation_id))
-        waiting = tuple(request.id for request in desk().pending(conversation_id=conversation_id))
-        return held, waiting, desk().active(conversation_id) is not None
+        held, waiting, busy = _work(conversation_id)
+        return tuple((run.id, run.status) for run in held), tuple(each.id for each in waiting), busy
 
     def draw() -> None:
         waiting: list[ToolRequest] = []
         if conversation_id:
-            waiting = desk().pending(conversation_id=conversation_id)
-            _draw_work(conversation_id, waiting)
+            held, waiting, busy = _work(conversation_id)
+            _draw_work(held, waiting, busy)
         st.chat_input(
             _placeholder(agent_name, waiting),
             key="message",
@@ -35,8 +34,6 @@ def draw_composer(conversation_id: str, agent_name: str, can_send: bool) -> None
             args=(conversation_id, agent_name),
         )
         follow()
-        if st.session_state.pop("started", None):
-            st.rerun()
 
     with st.bottom:
         live.area("composer", signature, draw)
@@ -48,13 +45,26 @@ def _placeholder(agent_name: str, waiting: list[ToolRequest]) -> str:
     return f"Message {text.visible(agent_name)}"
 
 
-def _draw_work(conversation_id: str, waiting: list[ToolRequest]) -> None:
-    for run in desk().held(conversation_id):
+def _work(conversation_id: str) -> tuple[list[Run], list[ToolRequest], bool]:
+    """What was written but not sent, what waits for people, and whether the agent is at it."""
+
+    def look() -> tuple[list[Run], list[ToolRequest], bool]:
+        unsent = desk().held(conversation_id)
+        starts = [run for run in unsent if run.status == "queued"][:1]
+        busy = desk().active(conversation_id) is not None
+        held = unsent if busy else [run for run in unsent if run not in starts]
+        return held, desk().pending(conversation_id=conversation_id), busy or bool(starts)
+
+    return live.once("work", look)
+
+
+def _draw_work(held: list[Run], waiting: list[ToolRequest], busy: bool) -> None:
+    for run in held:
         if run.status == "held":
             _draw_held(run, waiting)
-        elif desk().active(conversation_id) is not None:
+        else:
             _draw_queued(run)
-    if desk().active(conversation_id) is None:
+    if not busy:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         number = len(waiting)
@@ -116,16 +126,14 @@ def _submit(conversation_id: str, agent_name: str) -> None:
     send(conversation_id, agent_name, st.session_state["message"])
 
 
+@click
 def send(conversation_id: str, agent_name: str, message: str) -> None:
     """Send a message; the first one makes the conversation. A widget's callback."""
-    try:
-        if not conversation_id:
-            _start(agent_name, message)
-            return
-        desk().send(conversation_id, message, by=who())
-        sent()
-    except HitlError as error:
-        st.session_state["flash"] = str(error)
+    if not conversation_id:
+        _start(agent_name, message)
+        return
+    desk().send(conversation_id, message, by=who())
+    sent()
     live.redraw_what_changed()
 
 
@@ -134,10 +142,11 @@ def _start(agent_name: str, message: str) -> None:
     desk().send(new_id, message, by=who())
     st.session_state.pop("changes", None)
     st.session_state["chat"] = st.query_params["chat"] = new_id
-    st.session_state["started"] = True
+    st.session_state["whole-page"] = True
     sent()
 
 
+@click
 def _stop() -> None:
     handler = st.session_state.get("handler")
     if handler is not None:
@@ -146,6 +155,7 @@ def _stop() -> None:
     live.redraw_what_changed()
 
 
+@click
 def _reject_and_send(run_id: str, request_ids: list[str]) -> None:
     desk().reject_and_send(run_id, request_ids, by=who())
     st.session_state.setdefault("decided-here", set()).update(request_ids)
@@ -153,6 +163,7 @@ def _reject_and_send(run_id: str, request_ids: list[str]) -> None:
     live.redraw_what_changed()
 
 
+@click
 def _act(what: str, run_id: str) -> None:
     getattr(desk(), what)(run_id)
     sent()

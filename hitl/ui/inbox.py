@@ -55,8 +55,6 @@ def _draw_slot(shown: list[str], slot: int) -> None:
         request = request_here()
         if request is not None:
             _draw_request(request)
-        if message := st.session_state.pop("flash", None):
-            st.toast(text.words(message), icon=":material/info:")
 
     live.area(f"inbox-{slot}", signature, draw)
 

@@ -5,9 +5,15 @@ from what they drew last. While nothing changes nothing is sent, but for one hea
 """
 
 from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import streamlit as st
 
+from hitl.errors import HitlError
+from hitl.ui import text
+from hitl.ui.clicks import follow_up
+
+T = TypeVar("T")
 HEARTBEAT_SECONDS = 10
 
 _ears = st.components.v2.component(
@@ -22,13 +28,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let count = 0
   const ears = { url: data.url, fire: setTriggerValue, dead: false, pause: 250 }
   const tell = (what) => ears.dead || ears.fire("event", what + " " + ++count)
-  const open = (again) => {
+  const open = () => {
     if (ears.dead) return
     ears.socket = new WebSocket(new URL(data.url, location.href.replace(/^http/, "ws")))
-    ears.socket.onopen = () => { ears.pause = 250; if (again) tell("back") }
+    ears.socket.onopen = () => { ears.pause = 250; tell("open") }
     ears.socket.onmessage = () => tell("news")
     ears.socket.onclose = () => {
-      ears.timer = setTimeout(open, ears.pause, true)
+      ears.timer = setTimeout(open, ears.pause)
       ears.pause = Math.min(ears.pause * 2, 8000)
     }
   }
@@ -40,7 +46,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (ears.socket) { ears.socket.onclose = null; ears.socket.close() }
     all.delete(parentElement)
   }
-  open(false)
+  open()
   all.set(parentElement, ears)
   return ears.stop
 }
@@ -52,6 +58,15 @@ def begin() -> None:
     """Forget the areas of the page that was drawn before."""
     st.session_state.areas = {}
     st.session_state.drawn = {}
+    st.session_state.looked = {}
+
+
+def once(key: Hashable, look: Callable[[], T]) -> T:
+    """What `look` found, asked only once while the page is compared or one area is drawn."""
+    looked: dict[Hashable, T] = st.session_state.looked
+    if key not in looked:
+        looked[key] = look()
+    return looked[key]
 
 
 def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) -> None:
@@ -66,8 +81,14 @@ def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) 
 
     @st.fragment(key=key)
     def body() -> None:
-        st.session_state.drawn[key] = signature()
-        draw()
+        st.session_state.looked = {}
+        try:
+            st.session_state.drawn[key] = signature()
+            draw()
+        except HitlError as error:
+            st.session_state.drawn[key] = str(error)
+            st.error(text.words(text.visible(str(error))), icon=":material/error:")
+        follow_up()
 
     body()
 
@@ -90,7 +111,14 @@ def listen(conversation_id: str = "") -> None:
 
 def redraw_what_changed() -> None:
     """Redraw the areas that would look different now. Only to be called by a widget's callback."""
-    drawn = st.session_state.drawn
-    stale = [key for key, sign in st.session_state.areas.items() if sign() != drawn.get(key)]
+    drawn, st.session_state.looked = st.session_state.drawn, {}
+    stale = [key for key, sign in st.session_state.areas.items() if _look(sign) != drawn.get(key)]
     if stale:
         st.rerun(stale)
+
+
+def _look(signature: Callable[[], Hashable]) -> Hashable:
+    try:
+        return signature()
+    except HitlError as error:
+        return str(error)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from hitl.desk import Desk
+from hitl.registry import Registry
 from hitl.service import open_desk
 from hitl.settings import Settings
 
@@ -11,6 +12,13 @@ from hitl.settings import Settings
 def settings() -> Settings:
     """The settings, read once."""
     return Settings.from_env()
+
+
+def registry() -> Registry:
+    """The agents' files."""
+    agents = desk().agents
+    assert isinstance(agents, Registry)
+    return agents
 
 
 @st.cache_resource(show_spinner=False)

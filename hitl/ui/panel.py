@@ -8,6 +8,7 @@ import streamlit as st
 
 from hitl.agents import AgentConfig
 from hitl.ui import live, text
+from hitl.ui.clicks import click
 
 _stay = st.components.v2.component(
     "hitl_stay",
@@ -106,6 +107,7 @@ def _cell(data: Any, changed: bool) -> str:
     return f"**{text.words(plain)}**" if changed and plain else text.words(plain)
 
 
+@click
 def _reset(agent: AgentConfig, conversation_id: str) -> None:
     if agent.reset is not None:
         agent.reset()

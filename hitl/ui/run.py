@@ -6,10 +6,11 @@ from collections.abc import Callable, Hashable
 import streamlit as st
 
 from hitl.agents import AgentConfig, ToolFacts, facts_of
-from hitl.errors import HitlError, NotFound
+from hitl.errors import NotFound
 from hitl.journal import Run, RunRecord, ToolRequest
 from hitl.ui import text
 from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal
+from hitl.ui.clicks import click, go_to
 from hitl.ui.details import show_details
 from hitl.ui.office import desk
 from hitl.ui.people import duration, who
@@ -59,11 +60,9 @@ def _draw_message(record: RunRecord) -> None:
         st.text(text.visible(record.run.text))
 
 
+@click
 def _run_again(run_id: str, conversation_id: str) -> None:
-    try:
-        st.session_state["go-to"] = desk().run_again(run_id, conversation_id, by=who())
-    except HitlError as error:
-        st.session_state["flash"] = str(error)
+    go_to(desk().run_again(run_id, conversation_id, by=who()))
 
 
 def _draw_request(request: ToolRequest, agent: AgentConfig | None) -> None:
@@ -89,7 +88,7 @@ def _draw_step(request: ToolRequest, facts: ToolFacts) -> None:
 
 def _draw_progress(record: RunRecord) -> None:
     run = record.run
-    if not run.is_active:
+    if run.has_ended:
         return
     live = desk().engine.live_text(run.id)
     if live:
@@ -128,8 +127,7 @@ def _button(word: str, icon: str, action: Callable[..., None] | None, *args: str
     )
 
 
+@click
 def _retry(run_id: str) -> None:
-    try:
-        desk().retry(run_id)
-    except HitlError as error:
-        st.session_state["flash"] = str(error)
+    desk().retry(run_id)
+    st.session_state["whole-page"] = True

@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -23,7 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from hitl.errors import HitlError
 from hitl.ui.office import desk, settings
 
-WAKE_SECONDS = 0.05
+PATIENCE_SECONDS = 0.1
 logger = logging.getLogger("hitl")
 
 NOT_ALONE = (
@@ -110,14 +111,15 @@ async def live(websocket: WebSocket) -> None:
     if not _same_origin(websocket):
         return await websocket.close(code=1008)
     await websocket.accept()
+    if not _opened.is_set():
+        return await websocket.close(code=1013)  # try again later
     wake = asyncio.Event()
     loop = asyncio.get_running_loop()
-    office = desk()
 
     def tell(*_: object) -> None:
         loop.call_soon_threadsafe(wake.set)
 
-    unsubscribe = office.engine.bus.subscribe("", tell)
+    unsubscribe = desk().engine.bus.subscribe("", tell)
     reader = asyncio.create_task(_until_closed(websocket))
     try:
         await _pump(websocket, wake, reader, websocket.query_params.get("c", ""))
@@ -130,26 +132,33 @@ async def live(websocket: WebSocket) -> None:
 async def _pump(
     websocket: WebSocket, wake: asyncio.Event, reader: "asyncio.Task[None]", conversation: str
 ) -> None:
-    seen = await asyncio.to_thread(_mark, conversation)
-    count = 0
+    seen, _ = await asyncio.to_thread(_mark, conversation)
+    told, changing_since = 0, 0.0
     while not reader.done():
-        waiting = asyncio.create_task(wake.wait())
-        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        patience = PATIENCE_SECONDS if changing_since else None
+        await _woken(wake, reader, patience)
         wake.clear()
-        mark = await asyncio.to_thread(_mark, conversation)
-        if mark != seen and not reader.done():
-            seen, count = mark, count + 1
-            await websocket.send_text(str(count))
-            await asyncio.sleep(WAKE_SECONDS)
+        mark, rests = await asyncio.to_thread(_mark, conversation)
+        if mark == seen:
+            continue
+        changing_since = changing_since or time.monotonic()
+        # What passes in a moment need not be drawn; where it comes to rest is drawn at once.
+        if rests or time.monotonic() - changing_since >= PATIENCE_SECONDS:
+            seen, changing_since, told = mark, 0.0, told + 1
+            await websocket.send_text(str(told))
 
 
-def _mark(conversation_id: str) -> object:
-    """What a page shows, in short: when it stays the same, there is nothing to draw."""
+async def _woken(wake: asyncio.Event, reader: "asyncio.Task[None]", patience: float | None) -> None:
+    waiting = asyncio.create_task(wake.wait())
+    await asyncio.wait({waiting, reader}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def _mark(conversation_id: str) -> tuple[Hashable, bool]:
     try:
         return desk().mark(conversation_id)
     except HitlError as error:
-        return str(error)
+        return str(error), True
 
 
 async def _until_closed(websocket: WebSocket) -> None:

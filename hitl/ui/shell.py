@@ -6,6 +6,7 @@ import streamlit as st
 
 from hitl.errors import HitlError
 from hitl.ui import live, text
+from hitl.ui.clicks import follow_up
 from hitl.ui.office import desk
 from hitl.ui.pages import AGENTS, APPROVALS, CHAT, ROOT
 
@@ -43,6 +44,7 @@ def _draw(page: st.Page) -> None:
         if trouble := desk().engine.trouble:
             st.error(text.words(trouble), icon=":material/database_off:")
         page.run()
+        follow_up()
     except HitlError as error:
         st.error(text.words(str(error)), icon=":material/error:")
 

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 import streamlit as st
 
 from hitl.ui import live, text
+from hitl.ui.clicks import go_to
 from hitl.ui.office import desk
 from hitl.ui.pages import AGENTS, APPROVALS, CHAT
 
@@ -57,13 +58,6 @@ def _draw_conversations() -> None:
                 text.label(text.shorten(conversation.title or conversation.agent, 34)),
                 key=f"open-{conversation.id}",
                 type="tertiary",
-                on_click=_open,
+                on_click=go_to,
                 args=(conversation.id,),
             )
-
-    if st.session_state.get("go-to"):
-        st.rerun()
-
-
-def _open(conversation_id: str) -> None:
-    st.session_state["go-to"] = conversation_id

@@ -1,30 +1,17 @@
 """Safe text: the way by which anything that a model, a tool or a person wrote reaches the page."""
 
-import json
 import re
-import unicodedata
-from typing import Any
 
 from markdown_it import MarkdownIt
 
-HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-EMOJI_JOINERS = {"\u200d", "\ufe0f"}
+from hitl.plain import EMOJI_JOINERS
+from hitl.plain import value as value
+from hitl.plain import visible as visible
+
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'/@])")
 INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 ACTIVE = re.compile(r"!(?=\[)|\$|:(?=[a-zA-Z0-9_+-]+(?:\[|:|/))|<")
 blocks = MarkdownIt("commonmark")
-
-
-def visible(text: str, *, keep: frozenset[str] | set[str] = frozenset()) -> str:
-    """The text with characters that can't be seen, or that turn others around, spelled out."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character in "\n\t" or character in keep or unicodedata.category(character) not in HIDDEN
-        else f"[U+{ord(character):04X}]"
-        for character in text
-    )
 
 
 def code(text: str) -> str:
@@ -89,17 +76,6 @@ def _disarm(text: str) -> str:
 
 def _escape(text: str) -> str:
     return ACTIVE.sub(lambda match: "\\" + match.group(), text)
-
-
-def value(data: Any) -> str:
-    """An argument's value to the letter; strings without quotes unless they'd look like another."""
-    if not isinstance(data, str):
-        return json.dumps(data, ensure_ascii=False)
-    try:
-        json.loads(data)
-    except ValueError:
-        return data if data.strip() == data and data else json.dumps(data, ensure_ascii=False)
-    return json.dumps(data, ensure_ascii=False)
 
 
 def is_short(shown: str) -> bool:

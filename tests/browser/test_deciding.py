@@ -133,7 +133,7 @@ def test_second_tab_sees_the_decision_without_reload_and_who_made_it(
     other = visit(page.url)
     expect(waiting(other)).to_have_count(1)
     assert request_id(cards(other)) == request_id(cards(page))
-    name = other.get_by_label("Your name")
+    name = other.get_by_role("textbox", name="Your name")
     name.fill("Grace Hopper")
     name.press("Enter")
     model.will(Reply("Paid."))
