@@ -209,12 +209,11 @@ def _order_row(row: sqlite3.Row) -> dict[str, Any]:
     """An order for the panel."""
     return {
         "Order": row["id"],
-        "Customer": row["name"] or "(deleted)",
-        "Item": row["item"],
         "Status": row["status"],
         "Total": f"{row['total_cents'] / 100:.2f}",
         "Refunded": f"{row['refunded_cents'] / 100:.2f}",
-        "Placed": row["placed"],
+        "Customer": row["name"] or "(deleted)",
+        "Item": row["item"],
     }
 
 

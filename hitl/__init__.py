@@ -1,16 +1,21 @@
 """Approve or reject what an AI agent wants to do, before it happens."""
 
-from hitl.agents import AgentConfig, tool
-from hitl.events import (
-    LLMCallEvent,
-    ProgressEvent,
-    TextDeltaEvent,
-    ToolApprovedEvent,
-    ToolCallEvent,
-    ToolCallResultEvent,
-    ToolRequestEvent,
-)
-from hitl.workflow import HITLAgent
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hitl.agents import AgentConfig, tool
+    from hitl.events import (
+        LLMCallEvent,
+        ProgressEvent,
+        TextDeltaEvent,
+        ToolApprovedEvent,
+        ToolCallEvent,
+        ToolCallResultEvent,
+        ToolRequestEvent,
+    )
+    from hitl.notebook import chat
+    from hitl.workflow import HITLAgent
 
 __all__ = [
     "AgentConfig",
@@ -22,5 +27,20 @@ __all__ = [
     "ToolCallEvent",
     "ToolCallResultEvent",
     "ToolRequestEvent",
+    "chat",
     "tool",
 ]
+
+# Each name brings seconds of imports with it: they are spent when it is first asked for.
+_HOMES = {
+    "AgentConfig": "agents",
+    "HITLAgent": "workflow",
+    "chat": "notebook",
+    "tool": "agents",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'hitl' has no attribute {name!r}")
+    return getattr(import_module(f"hitl.{_HOMES.get(name, 'events')}"), name)

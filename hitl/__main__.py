@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chat(options: argparse.Namespace) -> int:
-    with_history()
+    _with_history()
     from hitl.terminal import chat
 
     chat(options.agent, options.conversation)
@@ -69,7 +69,7 @@ def _check() -> int:
     return check(Settings.from_env().agents_dir)
 
 
-def with_history() -> None:
+def _with_history() -> None:
     """Arrow keys, where Python was built with them."""
     try:
         import readline  # noqa: F401

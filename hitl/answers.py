@@ -10,6 +10,7 @@ from llama_index.core.llms import LLM, ChatMessage, ChatResponse
 from llama_index.core.tools import BaseTool
 
 from hitl.errors import ModelError
+from hitl.journal.tables import readable
 from hitl.toolcalls import RawCall
 
 
@@ -52,7 +53,7 @@ async def ask_model(
     async for response in stream:
         collector.add(response)
         if response.delta:
-            on_text(response.delta)
+            on_text(readable(response.delta))
     answer = collector.answer()
     if answer.finish == "length":
         raise ModelError(

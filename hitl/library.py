@@ -10,6 +10,7 @@ from llama_index.core.workflow import StartEvent
 from hitl.agents import AgentConfig
 from hitl.events import ToolApprovedEvent
 from hitl.journal import Approve, Decision, Journal, Reject, conversations, requests, runs
+from hitl.journal.tables import readable
 from hitl.journal.values import same
 from hitl.segment import Segment
 from hitl.toolcalls import InvalidArguments, validate
@@ -56,7 +57,7 @@ async def _new_segment(
         user_msg,
         by=BY,
         config=agent.snapshot(),
-        said=ChatMessage(role=MessageRole.USER, content=user_msg),  # even if it is empty
+        said=ChatMessage(role=MessageRole.USER, content=readable(user_msg)),  # even if it is empty
     )
     await journal.awrite(runs.acquire, run_id, owner, FOREVER)
     return Segment(journal, run_id, owner, agent, llm, history)

@@ -12,6 +12,7 @@ from llama_index.core.tools import AsyncBaseTool
 from pydantic import BaseModel, ValidationError
 
 from hitl.agents import AgentConfig
+from hitl.journal.tables import readable
 from hitl.journal.values import RunRecord, ToolCall, ToolRequest
 
 NOT_APPROVED = "Tool call was not approved."
@@ -43,13 +44,14 @@ def check_calls(config: AgentConfig, raw_calls: list[RawCall], turn: int) -> lis
     """Check what the model asked for, strictly, before any person is bothered.
 
     A call that can't run keeps its place and carries the `problem` that the model will be told.
-    An id that is missing, given twice in one message, or longer than OpenAI allows, is replaced
+    An id that is missing, given twice in one message, or not fit for OpenAI, is replaced
     by one of our own.
     """
     given = [raw.id for raw in raw_calls]
     calls = []
     for place, raw in enumerate(raw_calls):
-        usable = 0 < len(raw.id) <= LONGEST_ID and raw.id not in given[:place]
+        usable = 0 < len(raw.id) <= LONGEST_ID and raw.id.isprintable()
+        usable = usable and raw.id not in given[:place]
         provider_id = raw.id if usable else _own_id(f"call_{turn}_{place}", given)
         calls.append(_check_call(config, raw, provider_id))
     return calls
@@ -64,9 +66,9 @@ def _own_id(wanted: str, given: list[str]) -> str:
 def _check_call(config: AgentConfig, raw: RawCall, provider_id: str) -> ToolCall:
     tool = config.tool(raw.name)
     if tool is None:
-        arguments = _as_written(raw.arguments)
-        problem = f"Tool {raw.name} does not exist"
-        return ToolCall(raw.name, arguments, provider_id, asks=False, problem=problem)
+        name, arguments = readable(raw.name), _as_written(raw.arguments)
+        problem = f"Tool {name} does not exist"
+        return ToolCall(name, arguments, provider_id, asks=False, problem=problem)
     try:
         arguments = validate(tool, parse_arguments(raw.arguments))
     except InvalidArguments as error:
@@ -97,6 +99,10 @@ def parse_arguments(written: str | dict[str, Any]) -> dict[str, Any]:
         raise InvalidArguments("the arguments must be a JSON object.")
     if not _is_shallow(parsed):
         raise InvalidArguments("the arguments are nested too deep.")
+    try:
+        json.dumps(parsed, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise InvalidArguments("the arguments hold half a character (a lone surrogate).") from None
     return parsed
 
 
@@ -126,7 +132,7 @@ def _as_written(written: str | dict[str, Any]) -> dict[str, Any]:
     try:
         return parse_arguments(written)
     except InvalidArguments:
-        return {"invalid_json": written}
+        return {"invalid_json": readable(str(written))}
 
 
 def validate(tool: AsyncBaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +187,7 @@ def _in_words(error: ValidationError) -> str:
 
 def assistant_message(text: str, raw_calls: list[RawCall], calls: list[ToolCall]) -> ChatMessage:
     """The model's message as it goes into the history, with ids that are never empty."""
-    blocks: list[Any] = [TextBlock(text=text)] if text else []
+    blocks: list[Any] = [TextBlock(text=readable(text))] if text else []
     for raw, call in zip(raw_calls, calls, strict=True):
         # Providers refuse a history with names outside of their alphabet, and some that with
         # arguments that are not JSON; both would end the conversation for good.

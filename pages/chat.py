@@ -4,7 +4,8 @@ from hitl.ui.shell import ensure
 
 ensure()
 
-from hitl.ui.chat import draw_conversation, draw_head, go_where_asked, open_chat  # noqa: E402
+from hitl.ui.chat import draw_head, go_where_asked, open_chat  # noqa: E402
+from hitl.ui.conversation import draw_conversation  # noqa: E402
 
 go_where_asked()
 chat = open_chat()

@@ -10,31 +10,39 @@ from typing import Any
 import pytest
 
 REAL_CONNECT, REAL_CONNECT_EX = socket.socket.connect, socket.socket.connect_ex
+REAL_GETADDRINFO = socket.getaddrinfo
 
 
 class RealConnection(AssertionError):
     """Raised when a test tries to leave this machine."""
 
 
-def _refuse_the_world(sock: socket.socket, address: Any) -> None:
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
+def _refuse_the_world(host: Any) -> None:
+    host = host.decode() if isinstance(host, bytes) else host
     try:
-        stays_here = ipaddress.ip_address(address[0]).is_loopback
+        stays_here = not host or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        stays_here = address[0] == "localhost"
+        stays_here = host == "localhost"
     if not stays_here:
-        raise RealConnection(f"No test may connect to {address!r}: use tests/openai_server.py.")
+        raise RealConnection(f"No test may connect to {host!r}: use tests/openai_server.py.")
 
 
 def _connect(sock: socket.socket, address: Any) -> None:
-    _refuse_the_world(sock, address)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        _refuse_the_world(address[0])
     REAL_CONNECT(sock, address)
 
 
 def _connect_ex(sock: socket.socket, address: Any) -> int:
-    _refuse_the_world(sock, address)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        _refuse_the_world(address[0])
     return REAL_CONNECT_EX(sock, address)
+
+
+def _getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+    if host not in ("0.0.0.0", "::"):  # where a server listens
+        _refuse_the_world(host)
+    return REAL_GETADDRINFO(host, *args, **kwargs)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,6 +53,7 @@ def no_real_model() -> Iterator[None]:
             patch.delenv(name)
         patch.setattr(socket.socket, "connect", _connect)
         patch.setattr(socket.socket, "connect_ex", _connect_ex)
+        patch.setattr(socket, "getaddrinfo", _getaddrinfo)
         yield
 
 

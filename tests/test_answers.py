@@ -189,6 +189,18 @@ async def test_a_name_that_comes_again_with_every_piece_is_one_name():
     assert answer.calls == [RawCall("add", '{"a": 1}', "p1")]
 
 
+@pytest.mark.parametrize("url", [None, "https://api.openai.com/v1", "http://192.0.2.1/v1"])
+async def test_no_test_can_reach_a_real_model(url: str | None):
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        await ask_model(client(url), [TOOL], ASKED, print)  # type: ignore[arg-type]
+    causes = []
+    cause: BaseException | None = caught.value
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    assert any("No test may connect to" in each for each in causes), causes
+
+
 async def test_a_stream_of_nothing_is_an_error():
     with pytest.raises(ModelError, match="empty"):
         await ask()

@@ -166,7 +166,9 @@ def long_talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journa
     dice = random.Random(7)
 
     def words() -> str:
-        return " ".join(dice.choice(["ja", "zwölf", "🙂", "{}", "x"]) for _ in range(dice.randint(0, 40)))
+        return " ".join(
+            dice.choice(["ja", "zwölf", "🙂", "{}", "x"]) for _ in range(dice.randint(0, 40))
+        )
 
     async def fill() -> None:
         for n in range(25):
@@ -240,5 +242,3 @@ def test_a_thousand_long_messages_are_counted_once_and_not_again_and_again(
     counted.clear()
     memory_of(journal, conversation, model).get()
     assert sum(counted) <= 1.1 * len(text) * len(kept)
-
-

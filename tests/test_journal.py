@@ -252,10 +252,10 @@ def test_hostile_text_is_stored_and_read_back(play: Any):
     assert record.run.text == READABLE
     assert record.requests[0].reason == READABLE
     assert record.messages[1].content == "Odd: ‮🙂 <b>"
-    assert record.messages[0].content in (HOSTILE, READABLE)
+    assert record.messages[0].content == READABLE
     on.desk.stop(conversation, by=HOSTILE)
     assert on.desk.recent("half a char")[0].id == conversation
-    assert on.desk.recent(HOSTILE) == []
+    assert on.desk.recent(HOSTILE)[0].id == conversation
 
 
 @pytest.mark.parametrize("search", ["100%", "a_b", "ÄÖ", "'; DROP TABLE run; --", "\\"])

@@ -29,7 +29,7 @@ from hitl import (
     ToolRequestEvent,
 )
 from tests.openai_rules import violations_of_chat
-from tests.openai_server import Call, addition, serve
+from tests.openai_server import Call, Reply, addition, serve
 from tests.scripted import DEADLINE, Gate, Said, ScriptedModel, asks, scripted
 from tests.stage import Till, agent
 
@@ -208,7 +208,9 @@ async def test_other_keywords_of_the_notebook_are_accepted():
 
 async def test_the_user_state_is_appended_to_the_system_prompt():
     with scripted("Hi.") as llm:
-        await told(llm=llm, initial_state={"user_name": "Logan", "since": datetime.date(2024, 1, 2)})
+        await told(
+            llm=llm, initial_state={"user_name": "Logan", "since": datetime.date(2024, 1, 2)}
+        )
     assert llm.sent[0][0].content == (
         "You are an agent that adds two numbers together.\n\n"
         "Here is the current user state:\nuser_name: Logan\nsince: 2024-01-02"
@@ -571,6 +573,19 @@ async def test_half_a_character_in_free_data_is_answered_to_the_model():
     assert len(run.tools) == 1
 
 
+async def test_half_characters_end_no_conversation():
+    calls = [Call("half \ud800", "{}"), Call("add_two_numbers", '{"a": "\\ud800"}', "p\ud800")]
+    replies = [Reply(calls=calls), Reply("Half \ud800 a character."), Reply("Ok.")]
+    with serve(replies) as server:
+        llm = OpenAI(model="gpt-4o", api_base=server.url, api_key="test-key")
+        first = await told(llm=llm, user_msg="What is half \ud800 of it?")
+        second = await told(llm=llm, chat_history=first.result["chat_history"])
+        assert server.refused == []
+    assert first.result["response"] == "Half \\ud800 a character."
+    assert "".join(event.delta for event in first.of(TextDeltaEvent)) == first.result["response"]
+    assert second.result["response"] == "Ok."
+
+
 async def test_an_unknown_tool_is_answered_and_nobody_is_asked():
     with scripted(Call("nope", {"a": 1}, "p1"), "Sorry.") as llm:
         run = await told(llm=llm)
@@ -764,7 +779,9 @@ class Broken(BaseTool):
 
     def __call__(self, input: Any) -> ToolOutput:
         Broken.calls += 1
-        return ToolOutput(content="no such file", tool_name="broken", raw_input={}, raw_output=None, is_error=True)
+        return ToolOutput(
+            content="no such file", tool_name="broken", raw_input={}, raw_output=None, is_error=True
+        )
 
 
 async def test_a_tool_that_says_it_failed_has_failed():

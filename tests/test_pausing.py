@@ -110,9 +110,7 @@ TABLE: dict[str, tuple[Decide, list[int], str]] = {
 
 
 @pytest.mark.parametrize(("decide", "paid", "said"), TABLE.values(), ids=TABLE)
-def test_a_person_can(
-    decide: Decide, paid: list[int], said: str, play: Play, till: Till
-):
+def test_a_person_can(decide: Decide, paid: list[int], said: str, play: Play, till: Till):
     on = play(agent(till.tool()), pay(7), "Done.")
     _, run_id = on.send("Pay 7.")
     (request,) = on.waiting(run_id)
@@ -195,7 +193,9 @@ def test_a_resumed_run_can_pause_again(play: Play, till: Till):
 
 
 def test_free_calls_run_at_once_while_others_wait(play: Play, till: Till):
-    on = play(agent(till.tool(), look, free="look"), asks(pay(1), Call("look", {"amount": 2})), "K.")
+    on = play(
+        agent(till.tool(), look, free="look"), asks(pay(1), Call("look", {"amount": 2})), "K."
+    )
     _, run_id = on.send("Pay and look.")
     (request,) = on.waiting(run_id)
     assert statuses(on.run(run_id)) == ["pending", "succeeded"]

@@ -103,8 +103,10 @@ class Casino:
     def settled(self, run_id: str) -> RunRecord:
         """Wait until people must decide, or the run has ended."""
         return self.on.until(
-            lambda: (record := self.on.run(run_id)).run.status in ("waiting", "answered", "failed")
-            and record
+            lambda: (
+                (record := self.on.run(run_id)).run.status in ("waiting", "answered", "failed")
+                and record
+            )
         )
 
     def play(self, plan: list[list[Planned]]) -> RunRecord:

@@ -14,8 +14,8 @@ import pytest
 
 from hitl.journal import Approve
 from tests.doomed import clerk, live, model
-from tests.scripted import DEADLINE
-from tests.stage import BY, Stage
+from tests.scripted import DEADLINE, Gate
+from tests.stage import BY, Stage, agent
 
 # A fork server has imported everything once, so that another process costs next to nothing.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -207,6 +207,30 @@ def test_an_engine_that_stopped_is_followed_by_another_in_the_same_process(
     assert lines(effects) == ["paid 1"]
 
 
+def test_an_engine_that_is_stopped_in_a_tool_leaves_its_outcome_unknown_to_the_next(
+    journal_url: str, stages: Any, effects: Path
+):
+    gate = Gate()
+
+    def pay(amount: int) -> str:
+        """Pay."""
+        gate.wait()
+        return "paid after all"
+
+    first = Stage(journal_url, agent(pay, free="pay"), model())
+    _, run_id = first.send("Pay 1")
+    assert gate.was_reached()
+    first.engine.stop()
+    second = stages()
+    record = second.ended(run_id)
+    gate.open()
+    assert [each.status for each in record.requests] == ["unknown"]
+    assert second.told() == [UNKNOWN]
+    first.close()
+    assert second.status(record.requests[0]) == "unknown"
+    assert lines(effects) == []
+
+
 def test_starting_again_and_again_repeats_nothing(stages: Any, effects: Path):
     for n in range(3):
         on = stages()
@@ -282,9 +306,7 @@ def test_twenty_requests_decided_in_two_processes_at_once_have_one_winner_and_on
     assert set(winners) <= {"parent", "child"}
 
 
-def test_a_stop_in_one_process_ends_the_work_in_the_other(
-    others: Any, stages: Any, effects: Path
-):
+def test_a_stop_in_one_process_ends_the_work_in_the_other(others: Any, stages: Any, effects: Path):
     desk = stages(starts=False)
     others()
     conversation, run_id = desk.send("Pay 1")

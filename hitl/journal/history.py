@@ -5,6 +5,7 @@ The store is a view over the messages of ended runs, so a model never sees a hal
 
 from typing import Any
 
+from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.storage.chat_store.base import BaseChatStore
@@ -128,10 +129,15 @@ def _tokens(run_id: str, version: int, text: str) -> int:
 
 
 def _append(tx: Connection, conversation_id: str, message: ChatMessage) -> None:
-    if message.role == MessageRole.TOOL:
-        raise HistoryIsKept("A tool message belongs to the run that asked for it.")
+    if message.role == MessageRole.TOOL or _has_calls(message):
+        raise HistoryIsKept("A tool call and its answer belong to the run that asked for it.")
     found = conversations.get(tx, conversation_id)
     runs.add(tx, conversation_id, found.agent, "", by="", status="answered", said=message)
+
+
+def _has_calls(message: ChatMessage) -> bool:
+    in_blocks = any(isinstance(block, ToolCallBlock) for block in message.blocks)
+    return in_blocks or bool(message.additional_kwargs.get("tool_calls"))
 
 
 def _keys(tx: Connection) -> list[str]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from hitl.errors import Refused, RunLost
 from hitl.journal.requests import ask, interrupt
 from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
-from hitl.journal.tables import conversation, message, model_call, run
+from hitl.journal.tables import conversation, message, model_call, readable, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, ModelCall, Run, RunStatus, ToolCall
 
@@ -48,7 +48,7 @@ def add(
         )
     )
     if text or said:
-        say(tx, run_id, 0, said or ChatMessage(role=MessageRole.USER, content=text))
+        say(tx, run_id, 0, said or ChatMessage(role=MessageRole.USER, content=readable(text)))
     touch_conversation(tx, conversation_id)
     return run_id
 

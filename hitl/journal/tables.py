@@ -21,16 +21,19 @@ from sqlalchemy import (
 from sqlalchemy import Text as PlainText
 
 
+def readable(text: str) -> str:
+    """Text that every database, client and page takes: what they can't is written as an escape."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class Text(TypeDecorator[str]):
-    """Text that every database takes: what UTF-8 or Postgres can't hold is written as an escape."""
+    """A column of readable text."""
 
     impl = PlainText
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        if value is None:
-            return None
-        return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+        return None if value is None else readable(value)
 
 
 metadata = MetaData()
@@ -40,7 +43,7 @@ conversation = Table(
     "conversation",
     metadata,
     Column("id", String, primary_key=True),
-    Column("agent", String, nullable=False),
+    Column("agent", Text, nullable=False),
     Column("kind", String, nullable=False),
     Column("title", Text, nullable=False),
     Column("changes", JSON, nullable=False),
@@ -56,10 +59,10 @@ run = Table(
     Column("position", counter, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("conversation_id", ForeignKey(conversation.c.id), nullable=False),
-    Column("agent", String, nullable=False),
+    Column("agent", Text, nullable=False),
     Column("status", String, nullable=False),
     Column("text", Text, nullable=False),
-    Column("by", String, nullable=False),
+    Column("by", Text, nullable=False),
     Column("config", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
@@ -103,15 +106,15 @@ tool_request = Table(
     Column("conversation_id", ForeignKey(conversation.c.id), nullable=False),
     Column("turn", Integer, nullable=False),
     Column("place", Integer, nullable=False),
-    Column("provider_id", String, nullable=False),
-    Column("tool", String, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
     Column("arguments", JSON, nullable=False),
     Column("edited", JSON(none_as_null=True)),
     Column("asks", Boolean, nullable=False),
     Column("status", String, nullable=False),
     Column("asked_at", Float, nullable=False),
     Column("decided_at", Float),
-    Column("decided_by", String),
+    Column("decided_by", Text),
     Column("decision", String),
     Column("reason", Text, nullable=False, default=""),
     Column("started_at", Float),

@@ -65,7 +65,8 @@ def _head(request: ToolRequest, facts: ToolFacts) -> None:
 
 def _waited(request: ToolRequest) -> str:
     if request.status == "pending":
-        return f"waiting for {duration(time.time() - request.asked_at)}"
+        waited = time.time() - request.asked_at
+        return f"waiting for {duration(waited)}" if waited >= 60 else "asked just now"
     return f"asked at {clock(request.asked_at)}"
 
 

@@ -105,6 +105,7 @@ def _try(agent: str, tool_name: str) -> None:
         fields = fields_of_tool(tool) if tool else []
         answers = {field.name: _answer(agent, tool_name, field) for field in fields}
         call = agent, tool_name, arguments_from(fields, answers)
+        print("TRY", time.monotonic(), id(latest), latest, call, flush=True)
         is_second = latest.call == call and time.monotonic() - latest.at < DOUBLE_CLICK_SECONDS
         if not is_second:
             # From here on without session_state: a second click interrupts there, and would not

@@ -1,5 +1,6 @@
 """What came of a tool that was tried by hand: its card, or its outcome if it asked nobody."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ def tried_call(agent: AgentConfig) -> RunRecord | None:
     except NotFound:
         found = []
     if not found or conversation.kind != "try" or conversation.agent != agent.name:
+        print("FORGET", time.monotonic(), conversation_id, found, flush=True)
         forget_tried_call()
         return None
     st.query_params["try"] = conversation_id

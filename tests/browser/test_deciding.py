@@ -76,7 +76,7 @@ def test_rejected_call_never_runs_and_its_reason_reaches_the_model(
     assert app.effects() == []
     [told] = model.told()
     assert "Ada was paid already" in told
-    assert "not executed" in told
+    assert "not approved" in told
 
 
 def test_reason_typed_just_before_the_click_is_not_lost(

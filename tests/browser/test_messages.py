@@ -53,7 +53,7 @@ def test_held_message_can_reject_what_waits_and_be_sent(
     expect(cards(page).nth(1)).to_contain_text("Pay Bob instead")
     assert len(model.requests) == 2
     assert user_messages(model.requests[-1]) == ["Pay both", "Pay Bob instead"]
-    assert all("not executed" in told and "Pay Bob instead" in told for told in model.told())
+    assert all("not approved" in told and "Pay Bob instead" in told for told in model.told())
     assert app.effects() == []
 
 

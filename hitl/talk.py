@@ -1,0 +1,247 @@
+"""A conversation as rows of plain text, and a question about each request that waits."""
+
+import shutil
+import string
+import threading
+from collections.abc import Callable, Collection, Hashable
+from typing import Any
+
+from hitl.agents import ToolFacts, facts_of
+from hitl.desk import Desk
+from hitl.errors import NotFound, Refused
+from hitl.handler import LOOK_AGAIN_SECONDS
+from hitl.journal import Approve, Decision, Reject, Run, RunRecord, ToolRequest
+from hitl.journal.values import OPEN
+from hitl.plain import Rows, value, visible
+from hitl.toolcalls import outcome_text
+
+YES, NO = ("y", "yes"), ("n", "no")
+APPROVE, RETRY, MESSAGE = "approve? [y/n/reason] ", "retry? [y/n] ", "\nYou: "
+IN_SENTENCE = 48
+SHOWN_AGAIN = 3
+
+
+class Talk:
+    """One conversation, said and asked in plain text, in a terminal or a notebook.
+
+    Shows what is new in the journal, whoever put it there, and asks about what waits.
+
+    Args:
+        desk: where to ask.
+        agent: whom the conversation is with.
+        by: who writes and decides here.
+        ask: shows a question and returns the answer; raises EOFError if there is none.
+        say: shows text, without adding a line's end.
+        conversation_id: which conversation goes on; None starts one with the first message.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        agent: str,
+        *,
+        by: str,
+        ask: Callable[[str], str],
+        say: Callable[[str], None],
+        conversation_id: str | None = None,
+    ) -> None:
+        self.desk, self.agent, self.by, self.ask, self.say = desk, agent, by, ask, say
+        self.conversation_id = conversation_id
+        width = shutil.get_terminal_size().columns
+        self.prose, self.note = Rows(say, "  ", width), Rows(say, "> ", width)
+        self.card = Rows(say, "│ ", width, mark="↪ ")
+        self._position = 0
+        self._speaking = ""
+        self._numbers: dict[str, int] = {}
+        self._shown: set[Hashable] = set()
+
+    def chat(self, leave_on: Collection[str] = ()) -> None:
+        """Read messages and show what comes of them, until one of `leave_on` is the answer.
+
+        Raises:
+            EOFError: if there is nobody to ask any more.
+        """
+        while (message := self.ask(MESSAGE)).strip() not in leave_on:
+            if message.strip():
+                self.send(message)
+
+    def send(self, message: str) -> None:
+        """Send a message, and follow what comes of it."""
+        if self.conversation_id is None:
+            self.conversation_id = self.desk.start(self.agent)
+        self._shown.add(self.desk.send(self.conversation_id, message, by=self.by))
+        self.say("\n")
+        self.follow()
+
+    def recall(self) -> None:
+        """Show the end of what was said before, and follow what goes on or waits."""
+        assert self.conversation_id is not None
+        records = self.desk.transcript(self.conversation_id, limit=SHOWN_AGAIN)
+        for record in records:
+            if record.run.has_ended:
+                self._show(record, "")
+                self._position = record.run.position
+        self.follow()
+
+    def follow(self) -> None:
+        """Show, and ask, until nothing is left to do."""
+        assert self.conversation_id is not None
+        changed = threading.Event()
+        unsubscribe = self.desk.engine.bus.subscribe(self.conversation_id, lambda *_: changed.set())
+        try:
+            while True:
+                changed.clear()
+                busy = self.desk.is_busy(self.conversation_id)
+                newest = self._show_new(self.conversation_id)
+                if busy:
+                    changed.wait(LOOK_AGAIN_SECONDS)  # another process may have moved it on
+                elif not self._goes_on(self.conversation_id, newest):
+                    return
+        finally:
+            self.prose.end()
+            unsubscribe()
+
+    def _goes_on(self, conversation_id: str, newest: Run | None) -> bool:
+        """What only the one who writes here can set going again."""
+        mine = [run for run in self.desk.held(conversation_id) if run.id in self._shown]
+        for run in mine:
+            self.desk.send_held(run.id)
+        return bool(mine) or (
+            newest is not None and newest.status == "failed" and self._retry(newest)
+        )
+
+    def _retry(self, run: Run) -> bool:
+        if not self._first(run.id, run.version, "asked to retry"):
+            return False
+        while (answer := self.ask(RETRY).strip().casefold()) not in (*YES, *NO):
+            pass
+        try:
+            if answer in YES:
+                self.desk.retry(run.id)
+        except Refused as refused:  # somebody else retried, or wrote the next message
+            self.note.line(str(refused))
+        return answer in YES
+
+    def _show_new(self, conversation_id: str) -> Run | None:
+        """Show the runs that are new or not finished; returns the last one."""
+        run = None
+        for run in self.desk.runs_after(conversation_id, self._position):
+            live = self.desk.engine.live_text(run.id)
+            record = self.desk.record(run.id)
+            self._show(record, live)
+            run = record.run
+            if run.has_ended and run.status != "failed":  # which can be taken up again
+                self._position = run.position
+        return run
+
+    def _show(self, record: RunRecord, live: str) -> None:
+        """Show what was not shown yet of a run.
+
+        Args:
+            live: what the model says just now; read before the record, which may have it already.
+        """
+        run, said = record.run, ""
+        if self._first(run.id) and run.text:
+            self.note.line(f"{run.by}: {run.text}")
+        for turn in range(1, run.turn + 1):
+            message = record.messages.get(turn)
+            said = (message.content if message else None) or ""
+            self._speak(run, turn, said, whole=True)
+            for request in record.requests_of(turn):
+                self._show_request(request, run)
+        if run.is_active and not said.startswith(live):
+            self._speak(run, run.turn + 1, live, whole=False)
+        if run.has_ended and run.error and self._first(run.id, run.version, "ended"):
+            self.prose.end()
+            self.note.line(run.error)
+
+    def _speak(self, run: Run, turn: int, text: str, *, whole: bool) -> None:
+        """Show the model's words as far as they have come."""
+        if (run.id, turn) in self._shown:
+            return
+        if not text.startswith(self._speaking):  # it broke off, and speaks anew
+            self.prose.end()
+            self._speaking = ""
+        self.prose.write(text[len(self._speaking) :])
+        self._speaking = text
+        if whole:
+            self.prose.end()
+            self._speaking = ""
+            self._shown.add((run.id, turn))
+
+    def _show_request(self, request: ToolRequest, run: Run) -> None:
+        """Show a request, ask about it if it waits, and tell what became of it."""
+        number = self._numbers.setdefault(request.id, len(self._numbers) + 1)
+        if self._first(request.id, "card"):
+            self._draw_card(f"#{number} {request.tool}", request, self._facts(request, run))
+        if request.status == "pending":
+            request = self._decide(request)
+        if request.decision and self._first(request.id, "decision"):
+            self.card.line(f"#{number} {decided(request)}")
+        if request.status not in (*OPEN, "rejected") and self._first(request.id, "outcome"):
+            self.card.line(f"#{number} → {outcome_text(request)}")
+
+    def _decide(self, request: ToolRequest) -> ToolRequest:
+        """Ask about a request that waits; returns it as it then is, whoever was first."""
+        present = self.desk.request(request.id) or request
+        if present.status != "pending":  # decided elsewhere, while another one was asked about
+            return present
+        while not (answer := self.ask(APPROVE).strip()):
+            pass
+        verdict = self.desk.decide(request.id, decision_of(answer), by=self.by)
+        if not verdict.accepted:
+            self.note.line("Your answer did not count: this was settled elsewhere meanwhile.")
+        return verdict.request or request
+
+    def _facts(self, request: ToolRequest, run: Run) -> ToolFacts:
+        try:
+            tool = self.desk.agent_of(run).tool(request.tool)
+        except NotFound:  # its file is gone; what was asked is still shown whole
+            return ToolFacts()
+        return facts_of(tool) if tool else ToolFacts()
+
+    def _draw_card(self, title: str, request: ToolRequest, facts: ToolFacts) -> None:
+        self.say("\n")
+        self.card.line(title)
+        if facts.sentence:
+            self.card.line(sentence(facts, request.final_arguments))
+        for name, data in request.final_arguments.items():
+            shown = visible(value(data))
+            secret = " (secret)" if name in facts.secret else ""
+            if "\n" in shown:
+                shown = "\n" + "\n".join(f"    {line}" for line in shown.split("\n"))
+            self.card.line(f"  {name}{secret}: {shown}")
+
+    def _first(self, *what: Hashable) -> bool:
+        """Whether this is shown for the first time."""
+        key = what if len(what) > 1 else what[0]
+        is_first = key not in self._shown
+        self._shown.add(key)
+        return is_first
+
+
+def decision_of(answer: str) -> Decision:
+    """What an answer to `approve? [y/n/reason]` means: only a plain yes approves."""
+    word = answer.strip().casefold()
+    if word in YES:
+        return Approve()
+    return Reject() if word in NO else Reject(answer.strip())
+
+
+def decided(request: ToolRequest) -> str:
+    """Who decided what about a request, and why."""
+    word = "approved" if request.decision == "approve" else "rejected, nothing was executed,"
+    reason = f": {request.reason}" if request.reason else ""
+    return f"{word} by {request.decided_by}{reason}"
+
+
+def sentence(facts: ToolFacts, arguments: dict[str, Any]) -> str:
+    """The tool's sentence with the arguments set off; long ones are whole further below."""
+    parts = []
+    for literal, name, _, _ in string.Formatter().parse(facts.sentence or ""):
+        parts.append(literal)
+        if name is not None:
+            shown = "•••" if name in facts.secret else value(arguments.get(name))
+            line = " ".join(visible(shown).split())
+            parts.append(f"“{line if len(line) <= IN_SENTENCE else line[: IN_SENTENCE - 1] + '…'}”")
+    return "".join(parts)
