@@ -137,15 +137,11 @@ class _Collector:
         part["arguments"] += (function.arguments if function else None) or ""
 
     def _part_of(self, index: int | None, call_id: str | None, name: str) -> dict[str, Any]:
-        for part in reversed(self._parts):
-            if part["index"] != index:
-                continue
-            if _starts_another(part, call_id, name):
-                break
-            return part
-        part = {"index": index, "id": "", "name": "", "arguments": ""}
-        self._parts.append(part)
-        return part
+        same_index = [part for part in self._parts if part["index"] == index]
+        if same_index and not _starts_another(same_index[-1], call_id, name):
+            return same_index[-1]
+        self._parts.append({"index": index, "id": "", "name": "", "arguments": ""})
+        return self._parts[-1]
 
     def answer(self) -> Answer:
         """The whole answer.

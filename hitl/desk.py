@@ -20,22 +20,20 @@ from hitl.journal import (
     Decision,
     Journal,
     ModelCall,
-    Reject,
     Run,
     RunRecord,
     ToolCall,
     ToolRequest,
     Verdict,
     conversations,
+    deeds,
+    model_calls,
     requests,
     runs,
 )
 from hitl.journal.history import JournalChatStore
-from hitl.journal.values import RunStatus
 from hitl.library import edited
 from hitl.toolcalls import validate
-
-TITLE_LENGTH = 60
 
 
 class Desk:
@@ -68,7 +66,9 @@ class Desk:
         self, conversation_id: str, *, limit: int, before: int | None = None
     ) -> list[RunRecord]:
         """The newest `limit` runs, oldest first, with all that was said and asked in them."""
-        return self.journal.read(_transcript, conversation_id, limit, before)
+        return self.journal.read(
+            conversations.transcript, conversation_id, limit=limit, before=before
+        )
 
     def runs_after(self, conversation_id: str, position: int) -> list[Run]:
         """The conversation's runs after a position, oldest first; nothing that was not sent."""
@@ -114,7 +114,7 @@ class Desk:
 
     def details(self, run_id: str) -> list[ModelCall]:
         """Every call of the model in a run: what was sent, what came back."""
-        return self.journal.read(runs.model_calls, run_id)
+        return self.journal.read(model_calls.of_run, run_id)
 
     def history(self, conversation_id: str) -> list[ChatMessage]:
         """The messages of the conversation's ended runs."""
@@ -173,7 +173,7 @@ class Desk:
             raise Refused("The message is empty.")
         conversation = self.conversation(conversation_id)
         config = self.agent_in(conversation).snapshot()
-        run_id = self.journal.write(_send, conversation, text, by, config)
+        run_id = self.journal.write(deeds.send, conversation, text, by, config)
         self.engine.look()
         return run_id
 
@@ -196,7 +196,7 @@ class Desk:
 
     def stop(self, conversation_id: str, *, by: str) -> None:
         """End the present run; messages that were queued behind it are held for their author."""
-        stopped = self.journal.write(_stop, conversation_id, by)
+        stopped = self.journal.write(deeds.stop, conversation_id, by)
         if stopped is not None:
             self.engine.look(stopped)
         self.engine.look()
@@ -226,7 +226,7 @@ class Desk:
         Returns:
             how many of them were still waiting.
         """
-        rejected, present = self.journal.write(_reject_and_send, run_id, request_ids, by)
+        rejected, present = self.journal.write(deeds.reject_and_send, run_id, request_ids, by)
         if present is not None:
             self.engine.look(present)
         self.engine.look()
@@ -253,7 +253,7 @@ class Desk:
             raise Refused("Only a message can be run again.")
         conversation = self.conversation(conversation_id)
         self.agent_in(conversation)
-        new_id = self.journal.write(_fork, conversation, old)
+        new_id = self.journal.write(deeds.fork, conversation, old)
         self.send(new_id, old.text, by=by)
         return new_id
 
@@ -269,7 +269,9 @@ class Desk:
         if found is None:
             raise NotFound(f"Agent {agent!r} has no tool {tool!r}.")
         call = ToolCall(tool, validate(found, arguments), "by-hand", asks=config.asks(tool))
-        conversation_id = self.journal.write(_try, config, call, by)
+        conversation_id = self.journal.write(
+            deeds.try_call, config.name, call, by, config.snapshot()
+        )
         self.engine.look()
         return conversation_id
 
@@ -290,65 +292,3 @@ class Desk:
                 changed.clear()
         finally:
             unsubscribe()
-
-
-def _transcript(tx: Any, conversation_id: str, limit: int, before: int | None) -> list[RunRecord]:
-    return conversations.records(
-        tx, conversations.runs(tx, conversation_id, limit=limit, before=before)
-    )
-
-
-def _send(tx: Any, conversation: Conversation, text: str, by: str, config: dict[str, Any]) -> str:
-    waits = conversations.pending_count(tx, conversation.id) > 0
-    status: RunStatus = "held" if waits else "queued"
-    run_id = runs.add(
-        tx, conversation.id, conversation.agent, text, by=by, status=status, config=config
-    )
-    if not conversation.title:
-        title = " ".join(text.split())
-        conversations.rename(tx, conversation.id, title[:TITLE_LENGTH])
-    return run_id
-
-
-def _stop(tx: Any, conversation_id: str, by: str) -> str | None:
-    present = runs.active(tx, conversation_id)
-    for run in conversations.held(tx, conversation_id):
-        runs.move(tx, run.id, "queued", "held")
-    if present is None or not runs.stop(tx, present.id, by):
-        return None
-    return present.id
-
-
-def _reject_and_send(
-    tx: Any, run_id: str, request_ids: list[str], by: str
-) -> tuple[int, str | None]:
-    held = conversations.record(tx, run_id).run
-    present = runs.active(tx, held.conversation_id)
-    if not runs.send_held(tx, run_id):
-        return 0, None
-    rejected = 0
-    for request_id in request_ids:
-        found = requests.get(tx, request_id)
-        if found is not None and found.conversation_id == held.conversation_id:
-            verdict = requests.decide(tx, request_id, Reject(held.text), by)
-            rejected += verdict.accepted
-    if present is not None:
-        runs.supersede(tx, present.id)
-    return rejected, present.id if present else None
-
-
-def _fork(tx: Any, conversation: Conversation, run: Run) -> str:
-    earlier = conversations.runs(tx, conversation.id, limit=1, before=run.position)
-    return conversations.create(
-        tx,
-        conversation.agent,
-        kind=conversation.kind,
-        changes=conversation.changes,
-        continues=earlier[0].id if earlier else None,
-    )
-
-
-def _try(tx: Any, config: AgentConfig, call: ToolCall, by: str) -> str:
-    conversation_id = conversations.create(tx, config.name, kind="try", title=f"Try {call.tool}")
-    runs.add_call(tx, conversation_id, config.name, call, by=by, config=config.snapshot())
-    return conversation_id

@@ -8,7 +8,16 @@ from llama_index.core.llms import LLM, ChatMessage, MessageRole
 
 from hitl.agents import AgentConfig
 from hitl.answers import Answer
-from hitl.journal import Journal, ModelCall, RunRecord, ToolRequest, conversations, requests, runs
+from hitl.journal import (
+    Journal,
+    ModelCall,
+    RunRecord,
+    ToolRequest,
+    conversations,
+    model_calls,
+    requests,
+    runs,
+)
 from hitl.journal.values import RequestStatus, RunStatus
 from hitl.toolcalls import assistant_message, chat_of, check_calls
 
@@ -75,7 +84,7 @@ def next_move(record: RunRecord, *, speaks: bool = True) -> Move:
     return Speak(turn + 1)
 
 
-@dataclass
+@dataclass(repr=False, eq=False)  # the workflow's tracing prints whatever travels through it
 class Segment:
     """One run, its agent and model, and every write that the workflow's steps may make.
 
@@ -139,11 +148,11 @@ class Segment:
         return await self.record()
 
     async def failed_to_speak(
-        self, record: RunRecord, sent: list[ChatMessage], since: float, error: Exception
+        self, record: RunRecord, sent: list[ChatMessage], since: float, error: BaseException
     ) -> None:
         """Keep the record of a model call that brought no answer."""
         kept = self.model_call(record.run.turn + 1, sent, since, error=error)
-        await self.journal.awrite(runs.keep, kept)
+        await self.journal.awrite(model_calls.keep, kept)
 
     def model_call(
         self,
@@ -152,7 +161,7 @@ class Segment:
         since: float,
         *,
         answer: Answer | None = None,
-        error: Exception | None = None,
+        error: BaseException | None = None,
     ) -> ModelCall:
         """The record of one model call, for "Details" and for replaying it later."""
         model = getattr(self.llm, "model", None) or getattr(self.llm, "model_name", None)

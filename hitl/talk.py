@@ -230,9 +230,10 @@ def decision_of(answer: str) -> Decision:
 
 def decided(request: ToolRequest) -> str:
     """Who decided what about a request, and why."""
-    word = "approved" if request.decision == "approve" else "rejected, nothing was executed,"
     reason = f": {request.reason}" if request.reason else ""
-    return f"{word} by {request.decided_by}{reason}"
+    if request.decision == "approve":
+        return f"approved by {request.decided_by}{reason}"
+    return f"rejected by {request.decided_by}, nothing was executed{reason}"
 
 
 def sentence(facts: ToolFacts, arguments: dict[str, Any]) -> str:

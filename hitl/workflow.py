@@ -84,7 +84,7 @@ class HITLAgent(Workflow):
                 sent,
                 lambda delta: ctx.write_event_to_stream(TextDeltaEvent(delta=delta)),
             )
-        except Exception as error:
+        except BaseException as error:  # a call that a person stopped is kept too
             await segment.failed_to_speak(record, sent, since, error)
             raise
         record = await segment.spoke(record, sent, since, answer)
@@ -190,6 +190,9 @@ def _announce(ctx: Context, request: ToolRequest) -> None:
         )
 
 
-def _result(segment: Segment, record: RunRecord) -> dict[str, Any]:
+def _result(segment: Segment, record: RunRecord) -> dict[str, Any] | None:
+    """What `await handler` returns. Where the journal is stored, it alone tells."""
+    if segment.parks:
+        return None
     chat = [*segment.history, *chat_of(record)]
     return {"response": chat[-1].content if chat else None, "chat_history": chat}

@@ -300,14 +300,14 @@ def as_anybody() -> Iterator[Path]:
 
 def test_a_folder_that_cannot_be_written_is_one_clear_sentence(as_anybody: Path):
     as_anybody.chmod(0o500)
-    with pytest.raises(JournalUnavailable, match="can't be written.*Permission denied"):
+    with pytest.raises(JournalUnavailable, match=r"can't be written.*Permission denied"):
         Journal(sqlite_url(as_anybody))
 
 
 def test_a_file_that_cannot_be_written_is_one_clear_sentence(as_anybody: Path):
     Journal(sqlite_url(as_anybody)).close()
     (as_anybody / "hitl.sqlite").chmod(0o400)
-    with pytest.raises(JournalUnavailable, match="can't be written.*Permission denied"):
+    with pytest.raises(JournalUnavailable, match=r"can't be written.*Permission denied"):
         Journal(sqlite_url(as_anybody))
 
 

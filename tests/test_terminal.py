@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pexpect
 import pytest
 
+from hitl.__main__ import main
 from hitl.desk import Desk
 from hitl.engine import Engine
-from hitl.journal import Approve, Journal, Reject, ToolRequest
+from hitl.journal import Approve, Journal, Reject, ToolRequest, conversations
 from hitl.plain import Rows
 from hitl.registry import Registry
 from hitl.talk import APPROVE, MESSAGE, RETRY, Talk
@@ -149,7 +151,7 @@ def test_several_requests_are_asked_one_after_the_other(play, till):
     stage = play(agent(till.tool()), asks(call(1), call(2), call(3)), "Done.")
     heard = chatted(stage, "Pay", "y", "too much", "y").heard
     assert sorted(till.paid) == [1, 3]
-    assert "#2 rejected, nothing was executed, by Terminal: too much" in heard
+    assert "#2 rejected by Terminal, nothing was executed: too much" in heard
     assert heard.index("#1 pay") < heard.index("#2 pay") < heard.index("#3 pay")
 
 
@@ -183,7 +185,7 @@ def test_a_request_decided_elsewhere_while_another_is_asked_about_is_not_asked_a
 
     person = chatted(stage, "Pay", decide_the_other)
     assert person.asked == [MESSAGE, APPROVE, MESSAGE]
-    assert "#2 rejected, nothing was executed, by Ada: mine" in person.heard
+    assert "#2 rejected by Ada, nothing was executed: mine" in person.heard
     assert till.paid == [1]
 
 
@@ -216,24 +218,21 @@ def test_a_failed_run_that_is_not_retried_leaves_the_conversation_usable(play, t
     assert "  Hello.\n" in person.heard
 
 
-def test_an_answer_that_broke_off_is_shown_anew_after_a_retry(play, till):
-    cut = Said("Good mor", gate=(gate := Gate()))
-    stage = play(agent(till.tool()), cut, "Good evening.")
-    person = Person(lambda: "Hi")
+def test_an_answer_that_is_stopped_half_way_does_not_run_into_the_next(play, till):
+    gate = Gate()
+    stage = play(agent(till.tool()), Said("Good mor", gate=gate), "Good evening.")
+    person = Person("Hi", "Hi again")
 
-    def stop_and_leave() -> None:
-        gate.was_reached()
-        stage.until(lambda: "Good" in person.heard)
+    def stop_when_it_is_heard() -> None:
+        stage.until(lambda: "Good" in person.heard, "the first word")
         stage.desk.stop(stage.desk.recent()[0].id, by="Ada")
 
-    import threading
-
-    threading.Thread(target=stop_and_leave).start()
-    person.answers.append("Hi again")
+    stopping = threading.Thread(target=stop_when_it_is_heard)
+    stopping.start()
     with pytest.raises(EOFError):
         person.talk(stage).chat()
-    gate.open()
-    assert "Stopped by Ada." in person.heard
+    stopping.join()
+    assert "  Good mor\n> Stopped by Ada.\n" in person.heard
     assert person.heard.endswith("  Good evening.\n" + MESSAGE)
 
 
@@ -391,6 +390,7 @@ def test_a_person_approves_and_rejects_in_a_real_terminal(counter):
     child.sendline("too much")
     child.expect_exact("Not paid: too much.")
     assert counter.paid() == "5"
+    child.expect_exact("You: ")
     child.sendeof()
     child.expect_exact("python -m hitl chat --conversation ")
     child.expect(pexpect.EOF)
@@ -402,7 +402,7 @@ def test_what_was_typed_before_the_card_was_shown_does_not_decide(counter):
     message(child, "pay 5 to Ada\ny")
     child.expect_exact(APPROVE)
     child.sendline("n")
-    child.expect_exact("rejected, nothing was executed, by Terminal")
+    child.expect_exact("rejected by Terminal, nothing was executed")
     child.expect_exact("You: ")
     assert counter.paid() == ""
 
@@ -442,8 +442,9 @@ def test_a_killed_terminal_loses_no_request(counter):
     child = counter.terminal("Cashier")
     message(child, "pay 5 to Ada")
     child.expect_exact(APPROVE)
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill(signal.SIGKILL)
     child.expect(pexpect.EOF)
+    child.wait()
     waiting = counter.waiting()
 
     child = counter.terminal("--conversation", waiting.conversation_id)
@@ -475,22 +476,26 @@ def test_a_decision_of_another_process_counts_and_is_told(counter):
     assert counter.desk.decide(counter.waiting().id, Reject("not today"), by="Ada").accepted
     child.sendline("y")
     child.expect_exact("Your answer did not count")
-    child.expect_exact("rejected, nothing was executed, by Ada: not today")
+    child.expect_exact("rejected by Ada, nothing was executed: not today")
     child.expect_exact("Not paid: not today.")
     assert counter.paid() == ""
 
 
-def ran(counter: Counter, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "hitl", *arguments],
-        cwd=ROOT,
-        env=counter.env | env,
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+@pytest.fixture
+def run(counter, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """`run("check")`: (exit code, output, errors) of `python -m hitl check`, in this process."""
+
+    def run(*arguments: str, **env: str) -> tuple[int, str, str]:
+        for name, setting in (counter.env | env).items():
+            monkeypatch.setenv(name, setting)
+        try:
+            code = main(list(arguments))
+        except SystemExit as exit:
+            code = exit.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -504,25 +509,41 @@ def ran(counter: Counter, *arguments: str, **env: str) -> "subprocess.CompletedP
         ([], {}, 2, "required: command"),
     ],
 )
-def test_what_is_wrong_is_one_clear_sentence(counter, arguments, env, code, said):
-    done = ran(counter, *arguments, **env)
-    assert done.returncode == code
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("usage:") or done.stderr.count("\n") == 1
+def test_what_is_wrong_is_one_clear_sentence(run, arguments, env, code, said):
+    got, _, err = run(*arguments, **env)
+    assert got == code
+    assert said in err
+    assert err.startswith("usage:") or err.count("\n") == 1
 
 
-def test_check_reports_on_the_agents_files(counter):
-    done = ran(counter, "check")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "cashier.yaml: Cashier, 1 tool" in done.stdout
+def test_a_conversation_is_continued_with_its_own_agent_only(run, counter):
+    conversation = counter.desk.start("Cashier")
+    code, _, err = run("chat", "Till", "--conversation", conversation)
+    assert (code, err) == (1, f"Conversation {conversation!r} is with 'Cashier'.\n")
+
+
+def test_a_conversation_of_a_notebook_can_not_be_continued_in_a_terminal(run, counter):
+    conversation = counter.journal.write(conversations.create, "Cashier", kind="notebook-1")
+    code, _, err = run("chat", "--conversation", conversation)
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_check_reports_on_the_agents_files(run, counter):
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert "cashier.yaml: Cashier, 1 tool" in out
     (counter.agents / "broken.yaml").write_text("name: [")
-    done = ran(counter, "check")
-    assert done.returncode == 1
-    assert "broken.yaml" in done.stdout
+    code, out, _ = run("check")
+    assert code == 1
+    assert "broken.yaml" in out
 
 
-def test_the_help_tells_how_to_answer(counter):
-    done = ran(counter, "chat", "--help")
-    assert done.returncode == 0
-    assert "Answer y to approve it, n to reject it" in done.stdout
+def test_the_help_tells_how_to_answer(run):
+    code, out, _ = run("chat", "--help")
+    assert code == 0
+    assert "Answer y to approve it, n to reject it" in out
+
+
+def test_the_help_comes_at_once():
+    loaded = "import sys, hitl.__main__; sys.exit('llama_index' in ' '.join(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=False).returncode == 0

@@ -13,7 +13,7 @@ from workflows.handler import WorkflowHandler
 from hitl.agents import AgentConfig
 from hitl.engine.bus import Bus
 from hitl.engine.loop import LoopThread
-from hitl.engine.owner import is_dead, new_owner
+from hitl.engine.owner import is_dead, new_owner, retire
 from hitl.errors import HitlError, JournalUnavailable, RunLost
 from hitl.events import LookEvent, TextDeltaEvent
 from hitl.journal import Journal, Run, conversations, runs
@@ -78,6 +78,7 @@ class Engine:
 
     def stop(self) -> None:
         """End the background loop. What it worked on is continued by the next process."""
+        retire(self.owner)
         if self._thread is not None:
             self._thread.stop()
 
@@ -134,7 +135,7 @@ class Engine:
 
     async def _bury_the_dead(self) -> None:
         for owner in await self.journal.aread(runs.owners):
-            if is_dead(owner, self.owner):
+            if is_dead(owner):
                 await self.journal.awrite(runs.release, owner)
 
     async def _beat(self) -> None:

@@ -53,7 +53,8 @@ def _connect_sqlite(url: URL) -> Engine:
     if url.database in (None, "", ":memory:"):
         # A second connection would see another, empty database.
         return create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, **arguments)
-    _make_private_file(Path(url.database))
+    if not url.database.startswith("file:"):
+        _make_private_file(Path(url.database))
     return create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24, **arguments)
 
 
@@ -62,6 +63,8 @@ def _make_private_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        if path.stat().st_uid == os.getuid():
+            path.chmod(0o600)
     except OSError as error:
         raise JournalUnavailable(
             f"The database file {str(path)!r} can't be written ({error.strerror}). "

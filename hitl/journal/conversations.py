@@ -167,6 +167,13 @@ def records(tx: Connection, these: list[Run]) -> list[RunRecord]:
     return [RunRecord(each, said[each.id], tuple(asked[each.id])) for each in these]
 
 
+def transcript(
+    tx: Connection, conversation_id: str, *, limit: int, before: int | None = None
+) -> list[RunRecord]:
+    """The newest `limit` runs, oldest first, with all that was said and asked in them."""
+    return records(tx, runs(tx, conversation_id, limit=limit, before=before))
+
+
 def record(tx: Connection, run_id: str) -> RunRecord:
     """One run with all that was said and asked in it.
 

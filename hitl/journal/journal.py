@@ -9,7 +9,7 @@ from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, TimeoutError
 
 from hitl.errors import JournalUnavailable
 from hitl.journal import tables
@@ -99,16 +99,15 @@ class Journal:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            if error.__class__.__name__ == "IntegrityError":
-                raise
-            logger.error("database: %s", error.orig)
+        except IntegrityError:
+            raise
+        except (DBAPIError, TimeoutError) as error:
+            cause = getattr(error, "orig", error)
+            logger.error("database: %s", cause)
             raise JournalUnavailable(
-                f"The database {self.engine.url.render_as_string()} can't be used: {error.orig}. "
+                f"The database {self.engine.url.render_as_string()} can't be used: {cause}. "
                 "Check HITL_DATABASE_URL and that the file or server can be written."
             ) from error
-        except SQLAlchemyError:
-            raise
 
 
 class Watcher:

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import Refused, RunLost
+from hitl.journal import model_calls
 from hitl.journal.requests import ask, interrupt
 from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
-from hitl.journal.tables import conversation, message, model_call, readable, run
+from hitl.journal.tables import conversation, message, readable, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, ModelCall, Run, RunStatus, ToolCall
 
@@ -197,14 +198,9 @@ def speak(
         raise RunLost(f"turn {call.turn} of run {run_row.id} was already spoken")
     say(tx, run_row.id, call.turn, said)
     ask(tx, (run_row.id, run_row.conversation_id), call.turn, calls)
-    keep(tx, call)
+    model_calls.keep(tx, call)
     if not calls:
         _end(tx, run_row.id, "answered")
-
-
-def keep(tx: Connection, call: ModelCall) -> None:
-    """Keep a model call, also one that failed."""
-    tx.execute(insert(model_call).values(**vars(call)))
 
 
 def park(tx: Connection, run_id: str, owner: str) -> bool:
@@ -299,12 +295,3 @@ def send_held(tx: Connection, run_id: str) -> bool:
         return False
     add(tx, found.conversation_id, found.agent, found.text, by=found.by, config=found.config)
     return True
-
-
-def model_calls(tx: Connection, run_id: str) -> list[ModelCall]:
-    """Every call of the model in this run, oldest first, the failed ones too."""
-    query = select(model_call).where(model_call.c.run_id == run_id).order_by(model_call.c.id)
-    return [
-        ModelCall(**{key: value for key, value in row._mapping.items() if key != "id"})
-        for row in tx.execute(query)
-    ]

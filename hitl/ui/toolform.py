@@ -18,7 +18,6 @@ from hitl.ui.office import desk
 from hitl.ui.people import who
 from hitl.ui.tried import latest_try
 
-DOUBLE_CLICK_SECONDS = 1.0
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 
 
@@ -60,7 +59,7 @@ def _draw_field(agent: AgentConfig, tool: str, field: FormField, *, secret: bool
     }
     hint = text.visible(field.shape[:1].upper() + field.shape[1:])
     is_chosen = field.kind == "choice" and field.start is not None
-    st.session_state.setdefault(key, text.value(field.start) if is_chosen else field.start)
+    st.session_state.setdefault(key, _option(field.start) if is_chosen else field.start)
     # No bounds, lengths or `required` on the widgets: these would refuse without a word, or cut
     # what was pasted. The gate checks everything, and says what is wrong.
     match field.kind:
@@ -78,11 +77,15 @@ def _draw_field(agent: AgentConfig, tool: str, field: FormField, *, secret: bool
         case "switch":
             st.toggle(**looks)
         case "choice":
-            options = [text.value(choice) for choice in field.choices]
+            options = [_option(choice) for choice in field.choices]
             st.selectbox(**looks, options=options, index=None, placeholder="Choose")
         case "date":
             looks |= {"min_value": FIRST_DAY, "max_value": LAST_DAY, "format": "YYYY-MM-DD"}
             st.date_input(**looks, value=None)
+
+
+def _option(choice: Any) -> str:
+    return text.visible(text.value(choice))
 
 
 def _key(agent: str, tool: str, field: FormField) -> str:
@@ -99,19 +102,16 @@ def _draw_problem(agent: AgentConfig, tool: str) -> None:
 
 def _try(agent: str, tool_name: str) -> None:
     """A click: put the call through the gate, or say why it can't be."""
-    by, latest = who(), latest_try()
+    office, by, latest = desk(), who(), latest_try()
     try:
-        tool = desk().agents.get(agent).tool(tool_name)
+        tool = office.agents.get(agent).tool(tool_name)
         fields = fields_of_tool(tool) if tool else []
         answers = {field.name: _answer(agent, tool_name, field) for field in fields}
         call = agent, tool_name, arguments_from(fields, answers)
-        print("TRY", time.monotonic(), id(latest), latest, call, flush=True)
-        is_second = latest.call == call and time.monotonic() - latest.at < DOUBLE_CLICK_SECONDS
-        if not is_second:
-            # From here on without session_state: a second click interrupts there, and would not
-            # know of the first.
-            latest.conversation_id = desk().try_tool(*call, by=by)
-            latest.call, latest.at = call, time.monotonic()
+        with latest.lock:
+            if not latest.is_repeated(call):
+                latest.conversation_id = office.try_tool(*call, by=by)
+                latest.call, latest.at = call, time.monotonic()
     except (InvalidArguments, HitlError) as error:
         st.session_state["try-problem"] = (agent, tool_name), f"Nothing was executed. {error}"
     else:
@@ -122,4 +122,4 @@ def _answer(agent: str, tool: str, field: FormField) -> Any:
     answer = st.session_state.get(_key(agent, tool, field))
     if field.kind != "choice":
         return answer
-    return next((each for each in field.choices if text.value(each) == answer), None)
+    return next((each for each in field.choices if _option(each) == answer), None)

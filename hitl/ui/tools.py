@@ -46,7 +46,7 @@ def _draw_tool(agent: AgentConfig, tool: AsyncBaseTool, tried: RunRecord | None)
             with st.popover("JSON schema", type="tertiary", key=f"schema-{name}"):
                 schema = tool.metadata.get_parameters_dict()
                 draw_literal(json.dumps(schema, indent=2, ensure_ascii=False))
-        st.text(text.visible(tool.metadata.description.strip()) or "No description")
+        st.text(text.visible((tool.metadata.description or "").strip()) or "No description")
         if facts.sentence:
             st.caption(f"On the card: {_template(facts.sentence)}")
         _draw_arguments(fields_of_tool(tool), facts)

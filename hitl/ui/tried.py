@@ -1,7 +1,9 @@
 """What came of a tool that was tried by hand: its card, or its outcome if it asked nobody."""
 
+import json
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -15,6 +17,10 @@ from hitl.ui.office import desk
 from hitl.ui.people import clock, duration
 from hitl.ui.run import run_signature
 
+DOUBLE_CLICK_SECONDS = 1.0
+
+Call = tuple[str, str, dict[str, Any]]
+
 
 @dataclass
 class Try:
@@ -24,11 +30,17 @@ class Try:
         conversation_id: "" while there is none.
         call: agent, tool and arguments.
         at: when it was clicked, in seconds of the monotonic clock.
+        lock: Streamlit runs the callbacks of two quick clicks side by side.
     """
 
     conversation_id: str = ""
-    call: tuple[str, str, dict[str, Any]] | None = None
+    call: Call | None = None
     at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_repeated(self, call: Call) -> bool:
+        """Whether the same was clicked a moment ago: a double click means one call."""
+        return call == self.call and time.monotonic() - self.at < DOUBLE_CLICK_SECONDS
 
 
 def latest_try() -> Try:
@@ -46,7 +58,6 @@ def tried_call(agent: AgentConfig) -> RunRecord | None:
     except NotFound:
         found = []
     if not found or conversation.kind != "try" or conversation.agent != agent.name:
-        print("FORGET", time.monotonic(), conversation_id, found, flush=True)
         forget_tried_call()
         return None
     st.query_params["try"] = conversation_id
@@ -100,4 +111,14 @@ def _draw_outcome(request: ToolRequest) -> None:
             took = duration(request.ended_at - (request.started_at or request.ended_at))
             st.caption(f"{took}, asked at {clock(request.asked_at)}", width="content")
     if request.result is not None:
-        draw_literal(request.result)
+        draw_literal(_indented(request.result))
+
+
+def _indented(result: str) -> str:
+    """JSON over several lines, if nothing but its blanks would change; anything else as it is."""
+    try:
+        data = json.loads(result)
+    except (ValueError, RecursionError):
+        return result
+    is_same = isinstance(data, dict | list) and json.dumps(data, ensure_ascii=False) == result
+    return json.dumps(data, ensure_ascii=False, indent=2) if is_same else result

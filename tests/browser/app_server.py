@@ -15,10 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from llama_index.core.llms import LLM
+
+from hitl.agents import AgentConfig
 from hitl.desk import Desk
 from hitl.engine import Engine
 from hitl.journal import Journal
-from tests.stage import agent
+from hitl.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_AGENTS = Path(__file__).parent / "agents"
@@ -67,7 +70,10 @@ class AppServer:
 
     def start(self) -> "AppServer":
         """Start it and wait until agents can run."""
-        self.launch()
+        return self.launch().ready()
+
+    def ready(self) -> "AppServer":
+        """Wait until agents can run."""
         until(self._is_ready, "GET /healthz to answer 200", START_SECONDS)
         return self
 
@@ -153,7 +159,8 @@ class AppServer:
     def desk(self) -> Desk:
         """A desk in this process: decides like another person on another server."""
         journal = Journal(f"sqlite:///{self.folder / 'data' / 'hitl.sqlite'}")
-        return Desk(journal, Engine(journal, NoAgents(), lambda _: None), NoAgents())
+        agents = Registry(Path(self.env.get("HITL_AGENTS_DIR", ROOT / "agents")))
+        return Desk(journal, Engine(journal, agents, choose_llm=_no_model), agents)
 
     def clear(self) -> None:
         """Stop whatever a test left waiting."""
@@ -161,14 +168,8 @@ class AppServer:
             self.desk.stop(conversation, by="the test's end")
 
 
-class NoAgents:
-    """An `Agents` that knows none: its desk decides, but runs nothing."""
-
-    def names(self) -> list[str]:
-        return []
-
-    def get(self, name: str, version: str | None = None) -> Any:
-        return agent()
+def _no_model(agent: AgentConfig) -> LLM:
+    raise AssertionError("this desk has no engine running, and no model")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from hitl.journal import Approve, Reject
 from tests.browser.app_server import AppServer, until
 from tests.browser.conftest import Visit
 from tests.browser.model import Model, pay
@@ -19,7 +20,6 @@ from tests.browser.visitor import (
     waiting,
 )
 from tests.openai_server import Reply
-from hitl.journal import Approve, Reject
 
 # A tab that can be made deaf: what the server sends it arrives later, as on a bad connection.
 DEAF = """

@@ -19,7 +19,7 @@ HIDDEN = "invoice\u202efdp.exe zero\u200bwidth"
 SPELLED = "invoice[U+202E]fdp.exe zero[U+200B]width"
 # What a page would make of it if it took it for Markdown or HTML.
 ACTIVE = "img:not([alt='assistant avatar']):not([alt='user avatar']), .katex, a[href*=evil], script"
-LONG = "".join(f"{number:06d} **x** $y$\n" for number in range(5000))  # 100 KB
+LONG = "\n".join(f"{number:06d} {'**x** $y$ ' * 90}end" for number in range(110))  # 100 KB
 
 
 def shown(page: Page) -> str:
@@ -117,11 +117,11 @@ def test_100_kilobytes_are_shown_whole_in_message_argument_and_result(
 ) -> None:
     model.will(Reply(calls=[Call("note", {"text": LONG})], chunk_size=10_000))
     page = visit(app.url)
-    say(page, LONG.strip())
+    say(page, LONG)
     expect(waiting(page)).to_have_count(1)
-    assert model.requests[0]["messages"][-1]["content"].strip() == LONG.strip()
+    assert model.requests[0]["messages"][-1]["content"] == LONG
     lines = LONG.split("\n")
-    assert lines[-2] in page.get_by_test_id("stChatMessage").first.text_content()
+    assert lines[-1] in page.get_by_test_id("stChatMessage").first.text_content()
     argument = cards(page).get_by_test_id("stCode").text_content()
     assert argument is not None
     assert all(line in argument for line in lines)
@@ -129,7 +129,7 @@ def test_100_kilobytes_are_shown_whole_in_message_argument_and_result(
     approve(waiting(page))
     shows(page, "A lot.")
     button(cards(page), "Result").click()
-    expect(page.get_by_test_id("stPopoverBody")).to_contain_text(lines[-2])
+    expect(page.get_by_test_id("stPopoverBody")).to_contain_text(lines[-1])
     assert_harmless(page)
 
 

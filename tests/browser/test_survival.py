@@ -1,0 +1,177 @@
+"""Killed, restarted, asked for an inner page first, cut off from its model: nothing is lost."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.app_server import AppServer, running, until
+from tests.browser.conftest import Visit, endpoint
+from tests.browser.model import Held, Model, pay
+from tests.browser.visitor import (
+    approve,
+    button,
+    cards,
+    conversation_id,
+    message_box,
+    request_id,
+    say,
+    shows,
+    waiting,
+)
+from tests.openai_server import Call, OpenAIServer, Reply
+
+
+@pytest.fixture(scope="module")
+def mortal_server(
+    tmp_path_factory: pytest.TempPathFactory, package_model: Model
+) -> Iterator[AppServer]:
+    env = endpoint(package_model.server.url)
+    with running(tmp_path_factory.mktemp("mortal"), env=env) as server:
+        yield server
+
+
+@pytest.fixture
+def mortal(mortal_server: AppServer) -> Iterator[AppServer]:
+    """A server that may be killed; it is started again if a test left it dead."""
+    if mortal_server.health()[0] != 200:
+        mortal_server.start()
+    (mortal_server.folder / "effects").unlink(missing_ok=True)
+    yield mortal_server
+    mortal_server.clear()
+
+
+def test_request_survives_kill_and_is_approved_in_the_page_that_stayed_open(
+    mortal: AppServer, model: Model, visit: Visit
+) -> None:
+    model.will(pay(7))
+    page = visit(mortal.url)
+    say(page, "Pay 7")
+    expect(waiting(page)).to_have_count(1)
+    wanted = request_id(cards(page))
+    mortal.kill()
+    mortal.start()
+    model.will(Reply("Paid, in spite of all."))
+    approve(waiting(page))
+    shows(page, "Paid, in spite of all.")
+    expect(cards(page)).to_contain_text("Approved")
+    assert request_id(cards(page)) == wanted
+    assert mortal.effects() == ["pay 7 Ada"]
+    assert len(model.requests) == 2
+
+
+def test_reason_typed_before_the_kill_is_not_lost(
+    mortal: AppServer, model: Model, visit: Visit
+) -> None:
+    model.will(pay(8))
+    page = visit(mortal.url)
+    say(page, "Pay 8")
+    waiting(page).get_by_label("Reason (optional)").fill("typed long ago")
+    mortal.kill()
+    mortal.start()
+    model.will(Reply("I see."))
+    button(cards(page), "Reject").click()
+    shows(page, "I see.")
+    assert "typed long ago" in model.told()[0]
+    assert mortal.effects() == []
+
+
+def test_tool_interrupted_by_a_kill_is_unknown_and_never_run_again(
+    mortal: AppServer, model: Model, visit: Visit
+) -> None:
+    model.will(Reply(calls=[Call("dig", {"depth": 3})]))
+    page = visit(mortal.url)
+    say(page, "Dig")
+    approve(waiting(page))
+    until(mortal.effects, "the digging to begin")
+    mortal.kill()
+    model.will(Reply("I do not know how deep it is."))
+    mortal.start()
+    shows(page, "I do not know how deep it is.")
+    expect(cards(page)).to_contain_text("outcome unknown")
+    assert "unknown" in model.told()[0]
+    assert mortal.effects() == ["dig 3"]
+
+
+def test_model_call_interrupted_by_a_kill_is_made_again(
+    mortal: AppServer, model: Model, visit: Visit
+) -> None:
+    never = Held(Reply("Nobody hears this."))
+    model.will(never)
+    page = visit(mortal.url)
+    say(page, "Hello")
+    until(lambda: model.requests, "the model to be asked")
+    mortal.kill()
+    never.let_go()
+    model.will(Reply("Hello again."))
+    mortal.start()
+    shows(page, "Hello again.")
+    assert model.requests[0]["messages"] == model.requests[1]["messages"]
+
+
+def test_unreachable_model_is_told_and_retry_goes_on_when_it_is_back(
+    tmp_path_factory: pytest.TempPathFactory, visit: Visit
+) -> None:
+    gone = OpenAIServer([])
+    port = int(gone.url.split(":")[2].split("/")[0])
+    gone.start()
+    gone.stop()
+    with running(tmp_path_factory.mktemp("alone"), env=endpoint(gone.url)) as app:
+        page = visit(app.url)
+        say(page, "Hello")
+        expect(page.get_by_test_id("stAlert")).to_contain_text("can't be reached")
+        back = OpenAIServer([Reply("Here I am.")], port=port)
+        back.start()
+        try:
+            button(page, "Retry").click()
+            shows(page, "Here I am.")
+            back.check()
+        finally:
+            back.stop()
+
+
+@pytest.fixture(scope="module")
+def fresh_servers(
+    tmp_path_factory: pytest.TempPathFactory, package_model: Model
+) -> Iterator[dict[str, AppServer]]:
+    """Servers that nobody has visited yet, all starting at once."""
+    env = endpoint(package_model.server.url)
+    servers = {
+        path: AppServer(tmp_path_factory.mktemp("fresh"), env=env).launch()
+        for path in ("/approvals", "/agents", "/?chat=")
+    }
+    yield servers
+    for server in servers.values():
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"), [("/approvals", "Approvals"), ("/agents", "Agents")]
+)
+def test_page_is_whole_as_the_very_first_request(
+    fresh_servers: dict[str, AppServer], visit: Visit, path: str, heading: str
+) -> None:
+    page = visit(fresh_servers[path].ready().url + path)
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_role("link", name="Chat")).to_be_visible()
+    expect(sidebar.get_by_role("link")).to_have_count(3)
+    sidebar.get_by_role("link", name="Chat").click()
+    expect(message_box(page)).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_conversation_is_whole_as_the_very_first_request(
+    fresh_servers: dict[str, AppServer], model: Model, visit: Visit
+) -> None:
+    app = fresh_servers["/?chat="].ready()
+    conversation = app.desk.start("Workshop")
+    model.will(pay(5))
+    app.desk.send(conversation, "Pay 5", by="another process")
+    page = visit(f"{app.url}/?chat={conversation}")
+    expect(waiting(page)).to_have_count(1)
+    assert conversation_id(page) == conversation
+    model.will(Reply("Paid."))
+    approve(waiting(page))
+    shows(page, "Paid.")
+    assert app.effects() == ["pay 5 Ada"]
