@@ -98,7 +98,6 @@ def _farewell(talk: Talk) -> None:
     with contextlib.suppress(HitlError):
         waiting = len(talk.desk.pending(conversation_id=talk.conversation_id))
         _say("\n")
-        talk.prose.end()
         if waiting:
             words = "1 request goes" if waiting == 1 else f"{waiting} requests go"
             talk.note.line(f"{words} on waiting, here and on the approvals page.")

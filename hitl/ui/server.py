@@ -1,6 +1,7 @@
 """The server around the pages: starts the engine before the first visitor, and wakes pages up."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -25,6 +26,7 @@ from hitl.errors import HitlError
 from hitl.ui.office import desk, settings
 
 PATIENCE_SECONDS = 0.1
+RETRY_SECONDS = 2.0
 logger = logging.getLogger("hitl")
 
 NOT_ALONE = (
@@ -75,25 +77,36 @@ class ThisMachineOnly:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Open the desk, with all its slow imports, while the first visitor is still on the way."""
-    opening = asyncio.create_task(asyncio.to_thread(_open))
+    threading.Thread(target=_open, name="opening", daemon=True).start()
     yield
-    opening.cancel()
+    _closing.set()
     if _opened.is_set():
         await asyncio.to_thread(desk().engine.stop)
 
 
-_opened = threading.Event()
+_opened, _closing = threading.Event(), threading.Event()
 
 
 def _open() -> None:
-    importlib.import_module("streamlit.dataframe_util")
-    importlib.import_module("pyarrow")
-    importlib.import_module("pandas")
-    try:
-        desk()
-        _opened.set()
-    except HitlError as error:
-        logger.error("%s", error)
+    said = ""
+    while not _closing.is_set():
+        try:
+            opened = desk()
+            break
+        except HitlError as error:
+            if str(error) != said:
+                logger.error("%s", error)
+            said = str(error)
+            _closing.wait(RETRY_SECONDS)
+    else:
+        return
+    from hitl.service import warm_up
+
+    warm_up(opened, settings())
+    importlib.import_module("pandas")  # the first table would wait for it
+    gc.collect()
+    gc.freeze()  # what was imported stays; no collection need look at it again
+    _opened.set()
 
 
 async def healthz(_request: Request) -> JSONResponse:

@@ -132,7 +132,7 @@ def test_sample_starts_a_conversation_with_one_click(
 ) -> None:
     model.will(pay(1))
     page = visit(app.url)
-    button(page, "Pay Ada").click()
+    button(page.get_by_test_id("stMain"), "Pay Ada").click()
     expect(waiting(page)).to_have_count(1)
     assert model.requests[0]["messages"][-1]["content"] == "Pay Ada"
 

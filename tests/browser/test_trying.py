@@ -76,7 +76,7 @@ def test_change_before_the_first_message_belongs_to_that_conversation_alone(
     page = visit(app.url)
     button(page, "Try a change").click()
     drawer(page).get_by_label("System prompt").fill("You are a poet.")
-    button(drawer(page), "Use this").click()
+    button(drawer(page), "Use this").click(force=True)  # as a person clicks: once
     shows(page, "Prompt changed")
     model.will(Reply("Roses are red."))
     say(page, "Hello")
