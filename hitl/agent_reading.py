@@ -172,7 +172,7 @@ def _wrong_policy(shape: AgentFile, names: dict[str, str]) -> Iterator[tuple[Pla
 
 def _wrong_demo(shape: AgentFile) -> Iterator[tuple[Place, str]]:
     if shape.demo:
-        from hitl.demo import DemoScript  # brings a model's classes with it
+        from hitl.demo_script import DemoScript  # brings a model's classes with it
 
         try:
             TypeAdapter(list[DemoScript]).validate_python(shape.demo)

@@ -27,8 +27,7 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 from pydantic import PrivateAttr
 
-from hitl.demo_script import DemoCall, DemoStep, Outcome, fill, fitting, read_scripts
-from hitl.demo_script import DemoScript as DemoScript
+from hitl.demo_script import DemoCall, DemoScript, DemoStep, Outcome, fill, fitting, read_scripts
 from hitl.toolcalls import Reading, read_outcome
 
 MOST_PIECES = 150

@@ -88,6 +88,7 @@ class HITLAgent(Workflow):
             await segment.failed_to_speak(record, sent, since, error)
             raise
         record = await segment.spoke(record, sent, since, answer)
+        ctx.write_event_to_stream(LookEvent())  # what streamed in is in the journal now
         if record.run.status == "answered":
             return StopEvent(result=_result(segment, record))
         for request in record.requests_of(record.run.turn):

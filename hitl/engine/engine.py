@@ -25,6 +25,7 @@ from hitl.workflow import HITLAgent
 LEASE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 2.0
 WATCH_SECONDS = 0.25
+DRAIN_SECONDS = 2.0
 logger = logging.getLogger("hitl.engine")
 
 
@@ -68,6 +69,7 @@ class Engine:
         self._live: dict[str, str] = {}
         self._pokes: set[asyncio.Task[None]] = set()
         self._thread: LoopThread | None = None
+        self._stopping = False
         self._wake = asyncio.Event()
 
     def start(self) -> None:
@@ -78,9 +80,11 @@ class Engine:
 
     def stop(self) -> None:
         """End the background loop. What it worked on is continued by the next process."""
-        retire(self.owner)
-        if self._thread is not None:
+        if self._thread is not None and not self._stopping:
+            self._stopping = True
+            self._thread.submit(self._drain()).result(timeout=2 * DRAIN_SECONDS)
             self._thread.stop()
+        retire(self.owner)
 
     def look(self, run_id: str | None = None) -> None:
         """Say, from any thread, that a run may be due or, with its id, that it has news."""
@@ -162,7 +166,14 @@ class Engine:
         if changed:
             self._wake.set()
 
+    async def _drain(self) -> None:
+        """Let what runs come to its end, for a moment: a tool cut off here would be unknown."""
+        if self._segments:
+            await asyncio.wait(self._segments.values(), timeout=DRAIN_SECONDS)
+
     async def _start_due_runs(self) -> None:
+        if self._stopping:
+            return
         for run_id in await self.journal.aread(runs.due, self.agents.names(), self.kinds):
             if run_id not in self._segments:
                 task = asyncio.create_task(self._work_on(run_id))

@@ -91,7 +91,8 @@ def _draw_progress(record: RunRecord) -> None:
     if run.has_ended:
         return
     live = desk().engine.live_text(run.id)
-    if live:
+    said = record.messages.get(run.turn)
+    if live and not (said and (said.content or "").startswith(live)):
         st.markdown(text.prose(live))
     elif run.status != "waiting" and not any(request.is_open for request in record.requests):
         st.markdown(":shimmer[Working…]")
