@@ -24,7 +24,7 @@ from hitl.workflow import HITLAgent
 
 LEASE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 2.0
-WATCH_SECONDS = 0.25
+WATCH_SECONDS = 0.3
 DRAIN_SECONDS = 2.0
 logger = logging.getLogger("hitl.engine")
 

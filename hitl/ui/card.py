@@ -171,9 +171,9 @@ def _tell(request: ToolRequest) -> None:
         st.text(text.visible(said), width="stretch")
     word, icon, color = OUTCOMES[request.status]
     with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
-        st.badge(word, icon=icon, color=color)
+        st.badge(f"{word}{_took(request)}", icon=icon, color=color)
         if request.result is not None:
-            draw_result(request)
+            _draw_result(request)
 
 
 def _decider(request: ToolRequest) -> str:
@@ -182,11 +182,16 @@ def _decider(request: ToolRequest) -> str:
     return "you" if here and request.decided_by == NOBODY else request.decided_by or NOBODY
 
 
-def draw_result(request: ToolRequest) -> None:
+def _took(request: ToolRequest) -> str:
+    if request.started_at is None or request.ended_at is None or request.status == "unknown":
+        return ""
+    return f" in {duration(request.ended_at - request.started_at)}"
+
+
+def _draw_result(request: ToolRequest) -> None:
     """A result in one line, and whole behind a click."""
     result = request.result or ""
-    took = duration((request.ended_at or 0) - (request.started_at or request.ended_at or 0))
     st.text(text.shorten(" ".join(text.visible(result).split()), 44), width="stretch")
     with st.popover("Result", type="tertiary", key=f"result-{request.id}"):
-        st.caption(f"{took}, {len(result)} characters")
+        st.caption(f"{len(result)} characters")
         draw_literal(result)

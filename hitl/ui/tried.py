@@ -76,12 +76,7 @@ def draw_tried_call(record: RunRecord) -> None:
     def latest() -> RunRecord:
         return desk().record(record.run.id)
 
-    def draw() -> None:
-        _draw_call(latest())
-        if message := st.session_state.pop("flash", None):
-            st.toast(text.words(message), icon=":material/info:")
-
-    live.area("tried-call", lambda: run_signature(latest().run), draw)
+    live.area("tried-call", lambda: run_signature(latest().run), lambda: _draw_call(latest()))
 
 
 def _draw_call(record: RunRecord) -> None:

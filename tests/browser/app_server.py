@@ -163,8 +163,9 @@ class AppServer:
         return Desk(journal, Engine(journal, agents, choose_llm=_no_model), agents)
 
     def clear(self) -> None:
-        """Stop whatever a test left waiting."""
-        for conversation in {request.conversation_id for request in self.desk.pending()}:
+        """Stop whatever a test left waiting or working."""
+        busy = {each.id for each in self.desk.recent()[:5] if self.desk.is_busy(each.id)}
+        for conversation in busy | {request.conversation_id for request in self.desk.pending()}:
             self.desk.stop(conversation, by="the test's end")
 
 

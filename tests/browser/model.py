@@ -30,12 +30,14 @@ class Model:
 
     def __init__(self) -> None:
         self._replies: deque[Step] = deque()
+        self._held: list[Held] = []
         self.server = OpenAIServer(self._next)
         self._mark = (0, 0, 0)
 
     def will(self, *replies: Step) -> None:
         """Say what it answers next, in order."""
         self._replies.extend(replies)
+        self._held += [reply for reply in replies if isinstance(reply, Held)]
 
     @property
     def requests(self) -> list[Any]:
@@ -48,12 +50,15 @@ class Model:
         return [each["content"] for each in messages if each["role"] == "tool"]
 
     def begin(self) -> None:
+        """Forget what an earlier test left."""
         self._replies.clear()
+        while self._held:
+            self._held.pop().let_go()
         server = self.server
         self._mark = len(server.requests), len(server.failures), len(server.refused)
 
     def check(self) -> None:
-        """Raise AssertionError if it was asked too much or too little, or for what OpenAI refuses."""
+        """Raise AssertionError if it was asked too much, too little, or what OpenAI refuses."""
         failures, refused = self._mark[1:]
         assert not self.server.failures[failures:], self.server.failures[failures:]
         assert not self.server.refused[refused:], self.server.refused[refused:]

@@ -143,7 +143,9 @@ def test_hostile_words_of_a_person_are_literal_on_the_decided_card(
     name.fill(":red[Root] **x**")
     name.press("Enter")
     model.will(Reply("As you wish."))
-    cards(page).get_by_label("Reason (optional)").fill("![a](http://evil.example/r.png) $x$ :red[no]")
+    cards(page).get_by_label("Reason (optional)").fill(
+        "![a](http://evil.example/r.png) $x$ :red[no]"
+    )
     button(cards(page), "Reject").click()
     shows(page, "As you wish.")
     expect(cards(page)).to_contain_text(":red[Root] **x**")

@@ -134,9 +134,7 @@ def count_frames(page: Page, seconds: float) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_asks_another_host_for_anything(
-    demo: AppServer, visit: Visit, scheme: str
-) -> None:
+def test_no_page_asks_another_host_for_anything(demo: AppServer, visit: Visit, scheme: str) -> None:
     """`visit` refuses every request that is not for this machine: fonts, icons, images, beacons."""
     page = visit("about:blank")
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser.app_server import AppServer, running, until
 from tests.browser.conftest import Visit, endpoint
@@ -41,6 +42,20 @@ def mortal(mortal_server: AppServer) -> Iterator[AppServer]:
     mortal_server.clear()
 
 
+def restart_under(page: Page, server: AppServer) -> None:
+    """Kill the server, start it again, and wait until the open page has been drawn by it."""
+    drawn: list[bool] = []
+
+    def look(frame: bytes | str) -> None:
+        if isinstance(frame, bytes) and ForwardMsg.FromString(frame).HasField("script_finished"):
+            drawn.append(True)
+
+    server.kill()
+    page.on("websocket", lambda socket: socket.on("framereceived", look))
+    server.start()
+    until(lambda: page.wait_for_timeout(20) or drawn, "the page to be drawn again")
+
+
 def test_request_survives_kill_and_is_approved_in_the_page_that_stayed_open(
     mortal: AppServer, model: Model, visit: Visit
 ) -> None:
@@ -49,8 +64,7 @@ def test_request_survives_kill_and_is_approved_in_the_page_that_stayed_open(
     say(page, "Pay 7")
     expect(waiting(page)).to_have_count(1)
     wanted = request_id(cards(page))
-    mortal.kill()
-    mortal.start()
+    restart_under(page, mortal)
     model.will(Reply("Paid, in spite of all."))
     approve(waiting(page))
     shows(page, "Paid, in spite of all.")
@@ -67,8 +81,7 @@ def test_reason_typed_before_the_kill_is_not_lost(
     page = visit(mortal.url)
     say(page, "Pay 8")
     waiting(page).get_by_label("Reason (optional)").fill("typed long ago")
-    mortal.kill()
-    mortal.start()
+    restart_under(page, mortal)
     model.will(Reply("I see."))
     button(cards(page), "Reject").click()
     shows(page, "I see.")
@@ -145,9 +158,7 @@ def fresh_servers(
         server.kill()
 
 
-@pytest.mark.parametrize(
-    ("path", "heading"), [("/approvals", "Approvals"), ("/agents", "Agents")]
-)
+@pytest.mark.parametrize(("path", "heading"), [("/approvals", "Approvals"), ("/agents", "Agents")])
 def test_page_is_whole_as_the_very_first_request(
     fresh_servers: dict[str, AppServer], visit: Visit, path: str, heading: str
 ) -> None:
