@@ -151,6 +151,24 @@ class Desk:
         """A new conversation; returns its id."""
         return self.journal.write(conversations.create, agent, kind=self.kind, changes=changes)
 
+    def begin(
+        self, conversation_id: str, agent: str, text: str, *, changes: dict[str, Any], by: str
+    ) -> None:
+        """A new conversation with its first message, once, however often it is asked for.
+
+        Args:
+            conversation_id: chosen by whoever begins; `[a-z0-9]+`, and hard to guess.
+
+        Raises:
+            Refused: if the message is empty.
+            NotFound: if the agent is gone.
+        """
+        if not text.strip():
+            raise Refused("The message is empty.")
+        config = self.agents.get(agent).changed(changes).snapshot()
+        self.journal.write(deeds.begin, conversation_id, agent, changes, text, by, config)
+        self.engine.look()
+
     def handler(self, conversation_id: str, by: str) -> ConversationHandler:
         """A handler for the conversation.
 

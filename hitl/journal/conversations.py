@@ -23,9 +23,10 @@ def create(
     title: str = "",
     changes: dict[str, Any] | None = None,
     continues: str | None = None,
+    identifier: str | None = None,
 ) -> str:
     """A new conversation; returns its id."""
-    identifier, at = new_id(), now()
+    identifier, at = identifier or new_id(), now()
     tx.execute(
         insert(conversation).values(
             id=identifier,

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from hitl.journal import conversations, requests, runs
+from hitl.journal.rows import find
 from hitl.journal.values import Conversation, Reject, Run, RunStatus, ToolCall
 
 TITLE_LENGTH = 60
@@ -23,6 +24,23 @@ def send(
         title = " ".join(text.split())
         conversations.rename(tx, conversation.id, title[:TITLE_LENGTH])
     return run_id
+
+
+def begin(
+    tx: Connection,
+    identifier: str,
+    agent: str,
+    changes: dict[str, Any],
+    text: str,
+    by: str,
+    config: dict[str, Any],
+) -> bool:
+    """A new conversation with its first message; False if a second click came too late."""
+    if find(tx, Conversation, identifier) is not None:
+        return False
+    conversations.create(tx, agent, changes=changes, identifier=identifier)
+    send(tx, conversations.get(tx, identifier), text, by, config)
+    return True
 
 
 def stop(tx: Connection, conversation_id: str, by: str) -> str | None:

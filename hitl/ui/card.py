@@ -191,7 +191,7 @@ def _took(request: ToolRequest) -> str:
 def _draw_result(request: ToolRequest) -> None:
     """A result in one line, and whole behind a click."""
     result = request.result or ""
-    st.text(text.shorten(" ".join(text.visible(result).split()), 44), width="stretch")
+    st.text(text.shorten(" ".join(text.visible(result).split()), 32), width="stretch")
     with st.popover("Result", type="tertiary", key=f"result-{request.id}"):
         st.caption(f"{len(result)} characters")
         draw_literal(result)

@@ -41,7 +41,7 @@ def show_changes(conversation_id: str, agent_name: str) -> None:
     wanted = _form(agent)
     new = _differences(original, wanted)
     with st.container(horizontal=True, gap="small"):
-        if st.button("Use this", type="primary", disabled=new == changes):
+        if st.button("Use this", type="primary"):
             _keep(conversation_id, new)
             st.rerun()
         if st.button("Back to the file", disabled=not changes):

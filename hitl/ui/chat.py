@@ -1,5 +1,6 @@
 """Which conversation the chat page shows, and the page's head."""
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +52,12 @@ def open_chat() -> Chat:
 
 
 def _conversation() -> Conversation | None:
-    wanted = st.query_params.get("chat") or st.session_state.get("chat")
+    wanted = st.query_params.get("chat")
+    if not wanted and "agent" not in st.query_params:  # a link to an agent starts a new chat
+        wanted = st.session_state.get("chat")
     if not wanted:
         st.session_state.pop("handler", None)
+        st.session_state.setdefault("new-chat", secrets.token_hex(6))
         return None
     try:
         conversation = desk().conversation(wanted)
@@ -69,14 +73,14 @@ def _conversation() -> Conversation | None:
 
 def new_chat() -> None:
     """Leave the conversation; it stays in the list."""
-    for key in ("chat", "handler", "changes", "older"):
+    for key in ("chat", "handler", "changes", "older", "new-chat"):
         st.session_state.pop(key, None)
     st.query_params.pop("chat", None)
 
 
 def _chosen_agent() -> str:
     names = list(registry().agents())
-    wanted = st.session_state.get("agent") or st.query_params.get("agent")
+    wanted = st.query_params.get("agent") or st.session_state.get("agent")
     return wanted if wanted in names else (names[0] if names else "")
 
 
@@ -136,4 +140,4 @@ def go_where_asked() -> None:
     if wanted := st.session_state.pop("go-to", None):
         new_chat()
         st.session_state["chat"] = wanted
-        st.query_params["chat"] = wanted
+        st.query_params.from_dict({"chat": wanted})

@@ -1,5 +1,6 @@
 """What a click leads to: errors become one sentence, and the page goes where it was asked to go."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -10,6 +11,7 @@ from hitl.errors import HitlError
 from hitl.ui import text
 
 P = ParamSpec("P")
+logger = logging.getLogger("hitl.ui")
 
 
 def click(action: Callable[P, None]) -> Callable[P, None]:
@@ -23,6 +25,19 @@ def click(action: Callable[P, None]) -> Callable[P, None]:
             say(str(error))
 
     return guarded
+
+
+def guarded(draw: Callable[[], None]) -> None:
+    """Draw, or say in one sentence why that is not possible. Never a traceback in the page."""
+    try:
+        draw()
+    except HitlError as error:
+        st.error(text.words(text.visible(str(error))), icon=":material/error:")
+    except Exception:  # Streamlit's own signals are no Exceptions
+        logger.exception("a part of the page could not be drawn")
+        st.error(
+            "This part could not be shown; the server's log says why.", icon=":material/error:"
+        )
 
 
 def say(message: str) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from hitl.journal import Run, ToolRequest
 from hitl.ui import live, text
-from hitl.ui.clicks import click
+from hitl.ui.clicks import click, go_to
 from hitl.ui.follow import follow, sent
 from hitl.ui.office import desk
 from hitl.ui.people import who
@@ -134,15 +134,14 @@ def send(conversation_id: str, agent_name: str, message: str) -> None:
         return
     desk().send(conversation_id, message, by=who())
     sent()
-    live.redraw_what_changed()
+    live.redraw_what_changed("composer")
 
 
 def _start(agent_name: str, message: str) -> None:
-    new_id = desk().start(agent_name, changes=st.session_state.get("changes", {}))
-    desk().send(new_id, message, by=who())
-    st.session_state.pop("changes", None)
-    st.session_state["chat"] = st.query_params["chat"] = new_id
-    st.session_state["whole-page"] = True
+    new_id = st.session_state["new-chat"]
+    changes = st.session_state.get("changes", {})
+    desk().begin(new_id, agent_name, message, changes=changes, by=who())
+    go_to(new_id)
     sent()
 
 
@@ -150,9 +149,12 @@ def _start(agent_name: str, message: str) -> None:
 def _stop() -> None:
     handler = st.session_state.get("handler")
     if handler is not None:
+        active = desk().active(handler.conversation_id)
         handler.by = who()
         handler.stop()
-    live.redraw_what_changed()
+        if active is not None:
+            st.session_state.setdefault("decided-here", set()).add(active.id)
+    live.redraw_what_changed("composer")
 
 
 @click
@@ -160,11 +162,11 @@ def _reject_and_send(run_id: str, request_ids: list[str]) -> None:
     desk().reject_and_send(run_id, request_ids, by=who())
     st.session_state.setdefault("decided-here", set()).update(request_ids)
     sent()
-    live.redraw_what_changed()
+    live.redraw_what_changed("composer")
 
 
 @click
 def _act(what: str, run_id: str) -> None:
     getattr(desk(), what)(run_id)
     sent()
-    live.redraw_what_changed()
+    live.redraw_what_changed("composer")

@@ -4,14 +4,14 @@ The server tells the page to look again; the page then redraws the areas whose s
 from what they drew last. While nothing changes nothing is sent, but for one heartbeat.
 """
 
+import secrets
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import streamlit as st
 
 from hitl.errors import HitlError
-from hitl.ui import text
-from hitl.ui.clicks import follow_up
+from hitl.ui.clicks import follow_up, guarded
 
 T = TypeVar("T")
 HEARTBEAT_SECONDS = 10
@@ -28,13 +28,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let count = 0
   const ears = { url: data.url, fire: setTriggerValue, dead: false, pause: 250 }
   const tell = (what) => ears.dead || ears.fire("event", what + " " + ++count)
-  const open = () => {
+  const open = (again) => {
     if (ears.dead) return
     ears.socket = new WebSocket(new URL(data.url, location.href.replace(/^http/, "ws")))
-    ears.socket.onopen = () => { ears.pause = 250; tell("open") }
+    ears.socket.onopen = () => { ears.pause = 250; again ? window.hitlStartOver?.() : tell("open") }
     ears.socket.onmessage = () => tell("news")
     ears.socket.onclose = () => {
-      ears.timer = setTimeout(open, ears.pause)
+      ears.timer = setTimeout(open, ears.pause, true)
       ears.pause = Math.min(ears.pause * 2, 8000)
     }
   }
@@ -46,9 +46,32 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (ears.socket) { ears.socket.onclose = null; ears.socket.close() }
     all.delete(parentElement)
   }
-  open()
+  open(false)
   all.set(parentElement, ears)
   return ears.stop
+}
+""",
+)
+
+# After a restart the server knows none of the page's fragments and drops what they send; only
+# something outside of them can have the page drawn anew. It asks until that has happened, since
+# Streamlit's own connection may come back later than ours.
+_start_over = st.components.v2.component(
+    "hitl_start_over",
+    html="<i hidden></i>",
+    js="""
+export default function ({ data, setTriggerValue }) {
+  window.hitlDrawing = data.drawing
+  let count = 0
+  window.hitlStartOver = () => {
+    const before = data.drawing
+    const ask = () => {
+      if (window.hitlDrawing !== before) return
+      setTriggerValue("again", ++count)
+      setTimeout(ask, 1000)
+    }
+    ask()
+  }
 }
 """,
 )
@@ -59,6 +82,12 @@ def begin() -> None:
     st.session_state.areas = {}
     st.session_state.drawn = {}
     st.session_state.looked = {}
+    st.session_state.whole = True
+
+
+def end() -> None:
+    """The whole page is drawn; from now on its areas are drawn one by one."""
+    st.session_state.whole = False
 
 
 def once(key: Hashable, look: Callable[[], T]) -> T:
@@ -82,13 +111,12 @@ def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) 
     @st.fragment(key=key)
     def body() -> None:
         st.session_state.looked = {}
-        try:
-            st.session_state.drawn[key] = signature()
-            draw()
-        except HitlError as error:
-            st.session_state.drawn[key] = str(error)
-            st.error(text.words(text.visible(str(error))), icon=":material/error:")
-        follow_up()
+        seen = _look(signature)
+        guarded(draw)
+        # Only now: a drawing that was broken off is not a drawing.
+        st.session_state.drawn[key] = seen
+        if not st.session_state.whole:
+            follow_up()
 
     body()
 
@@ -101,20 +129,31 @@ def listen(conversation_id: str = "") -> None:
         _ears(
             key=f"ears-{conversation_id}",
             data={"url": f"/api/live?c={conversation_id}", "heartbeat": HEARTBEAT_SECONDS * 1000},
-            on_event_change=redraw_what_changed,
+            on_event_change=_heard,
             height=1,
         )
 
     with st.container(key="ears-place", height=1, border=False):
+        _start_over(key="start-over", data={"drawing": secrets.token_hex(4)}, height=1)
         body()
 
 
-def redraw_what_changed() -> None:
-    """Redraw the areas that would look different now. Only to be called by a widget's callback."""
+def _heard() -> None:
+    redraw_what_changed("ears")
+
+
+def redraw_what_changed(here: str) -> None:
+    """Redraw the areas that would look different now. Only to be called by a widget's callback.
+
+    Args:
+        here: the fragment that the widget is in. It is always drawn too: what Streamlit had not
+            sent of it yet was dropped when its widget was used.
+    """
     drawn, st.session_state.looked = st.session_state.drawn, {}
     stale = [key for key, sign in st.session_state.areas.items() if _look(sign) != drawn.get(key)]
-    if stale:
-        st.rerun(stale)
+    # What a person waits for first.
+    stale.sort(key=lambda key: not key.startswith("slot-"))
+    st.rerun([*(key for key in stale if key != here), here])
 
 
 def _look(signature: Callable[[], Hashable]) -> Hashable:

@@ -13,7 +13,7 @@ from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal
 from hitl.ui.clicks import click, go_to
 from hitl.ui.details import show_details
 from hitl.ui.office import desk
-from hitl.ui.people import duration, who
+from hitl.ui.people import NOBODY, duration, who
 
 HELP = {
     "Retry": "Goes on where it failed; nothing that was done is done again.",
@@ -105,7 +105,9 @@ def _draw_ending(record: RunRecord, conversation_id: str) -> None:
     if run.status == "failed":
         st.error(text.words(text.visible(run.error or "")), icon=":material/error:")
     elif run.status in ENDINGS:
-        word = "Superseded by your next message." if run.status == "superseded" else run.error
+        word = "Superseded by the next message." if run.status == "superseded" else run.error
+        if run.id in st.session_state.get("decided-here", ()):
+            word = (word or "").replace(NOBODY, "you")
         st.caption(f"{ENDINGS[run.status]} {text.label(word or '')}")
     with st.container(horizontal=True, gap="small"):
         if run.status == "failed":

@@ -136,6 +136,8 @@ async def live(websocket: WebSocket) -> None:
     reader = asyncio.create_task(_until_closed(websocket))
     try:
         await _pump(websocket, wake, reader, websocket.query_params.get("c", ""))
+    except WebSocketDisconnect:  # closed while it was being told
+        pass
     finally:
         unsubscribe()
         reader.cancel()

@@ -4,9 +4,8 @@ import threading
 
 import streamlit as st
 
-from hitl.errors import HitlError
 from hitl.ui import live, text
-from hitl.ui.clicks import follow_up
+from hitl.ui.clicks import follow_up, guarded
 from hitl.ui.office import desk
 from hitl.ui.pages import AGENTS, APPROVALS, CHAT, ROOT
 
@@ -28,25 +27,23 @@ def main() -> None:
             position="hidden",
         )
         live.begin()
-        _draw(page)
+        guarded(lambda: _draw(page))
     finally:
+        live.end()
         _run.entered = False
 
 
 def _draw(page: st.Page) -> None:
     from hitl.ui.sidebar import draw_sidebar
 
-    try:
-        desk()
-        if st.session_state.get("go-to") and page.url_path != "":
-            st.switch_page(CHAT)
-        draw_sidebar()
-        if trouble := desk().engine.trouble:
-            st.error(text.words(trouble), icon=":material/database_off:")
-        page.run()
-        follow_up()
-    except HitlError as error:
-        st.error(text.words(str(error)), icon=":material/error:")
+    desk()
+    if st.session_state.get("go-to") and page.url_path != "":
+        st.switch_page(CHAT)
+    draw_sidebar()
+    if trouble := desk().engine.trouble:
+        st.error(text.words(trouble), icon=":material/database_off:")
+    page.run()
+    follow_up()
 
 
 def ensure() -> None:
