@@ -8,5 +8,5 @@ import streamlit as st  # noqa: E402
 
 from hitl.ui.agents import draw_agents  # noqa: E402
 
-st.title("Agents")
+st.title("Agents", anchor=False)
 draw_agents()

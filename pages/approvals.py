@@ -8,5 +8,5 @@ import streamlit as st  # noqa: E402
 
 from hitl.ui.inbox import draw_inbox  # noqa: E402
 
-st.title("Approvals")
+st.title("Approvals", anchor=False)
 draw_inbox()

@@ -40,6 +40,7 @@ def open_chat() -> Chat:
     """The conversation that the address names, or a new chat."""
     conversation = _conversation()
     if conversation is None:
+        st.session_state.setdefault("new-chat", secrets.token_hex(6))
         name, changes = _chosen_agent(), st.session_state.get("changes", {})
     else:
         name, changes = conversation.agent, conversation.changes
@@ -57,7 +58,6 @@ def _conversation() -> Conversation | None:
         wanted = st.session_state.get("chat")
     if not wanted:
         st.session_state.pop("handler", None)
-        st.session_state.setdefault("new-chat", secrets.token_hex(6))
         return None
     try:
         conversation = desk().conversation(wanted)

@@ -86,7 +86,7 @@ def _draw_slot(chat: Chat, after: int, slot: int) -> None:
 
 def _draw_welcome(chat: Chat, agent: AgentConfig) -> None:
     """An empty chat: what this is, and things to try."""
-    st.title("You decide what the agent may do")
+    st.title("You decide what the agent may do", anchor=False)
     st.markdown(
         "Write to an agent. Before it does anything that matters, it asks you: you read what it "
         "wants to do, then **approve** or **reject** it. Nothing runs before that."
