@@ -148,6 +148,11 @@ class AgentConfig(BaseModel):
             "version": self.version,
         }
 
+    def as_strict_as(self, other: "AgentConfig") -> "AgentConfig":
+        """This agent, which also asks wherever the other one does."""
+        asking = [name for name in self.tool_names() if self.asks(name) or other.asks(name)]
+        return self.model_copy(update={"tools_requiring_human_confirmation": asking})
+
     def changed(self, changes: dict[str, Any]) -> "AgentConfig":
         """This agent with some of its settings replaced.
 

@@ -60,6 +60,8 @@ def _lacks(tool: BaseTool) -> Iterator[str]:
     place = _place(function) or f"tool {tool.metadata.get_name()}"
     if not tool.metadata.description.strip():
         yield f"{place}: no description; write a docstring: it is what the model goes by"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        yield f"{place}: it is a generator, whose code would never run; return the result instead"
     for name, argument in arguments_of(function).items() if function else ():
         if argument.annotation is argument.empty:
             yield f"{place}: argument {name!r} has no type; nothing checks what a model gives it"

@@ -32,6 +32,7 @@ from hitl.journal import (
     runs,
 )
 from hitl.journal.history import JournalChatStore
+from hitl.journal.values import require_decision
 from hitl.library import edited
 from hitl.toolcalls import validate
 
@@ -184,12 +185,14 @@ class Desk:
         While requests wait it is held for its author; while the agent works it is queued.
 
         Raises:
-            Refused: if it is empty.
+            Refused: if it is empty, or the conversation is none that takes messages here.
             NotFound: if the conversation or its agent is gone.
         """
         if not text.strip():
             raise Refused("The message is empty.")
         conversation = self.conversation(conversation_id)
+        if conversation.kind != self.kind:
+            raise Refused("This conversation takes no messages; start a new chat instead.")
         config = self.agent_in(conversation).snapshot()
         run_id = self.journal.write(deeds.send, conversation, text, by, config)
         self.engine.look()
@@ -200,7 +203,9 @@ class Desk:
 
         Raises:
             InvalidArguments: if edited arguments don't fit the tool.
+            TypeError: if it is neither `Approve` nor `Reject`.
         """
+        require_decision(decision)
         request = self.request(request_id)
         if request is None:
             return Verdict(False, None)
@@ -211,6 +216,16 @@ class Desk:
         verdict = self.journal.write(requests.decide, request_id, decision, by)
         self.engine.look(request.run_id)
         return verdict
+
+    def can_run(self, request: ToolRequest) -> bool:
+        """Whether the engine here would carry out an approval of this request.
+
+        Raises:
+            NotFound: if its conversation is gone.
+        """
+        conversation = self.conversation(request.conversation_id)
+        known = conversation.kind in self.engine.kinds
+        return known and conversation.agent in self.agents.names()
 
     def stop(self, conversation_id: str, *, by: str) -> None:
         """End the present run; messages that were queued behind it are held for their author."""
@@ -229,8 +244,12 @@ class Desk:
         self.engine.look()
 
     def send_held(self, run_id: str) -> None:
-        """Send a held message as soon as the conversation is free."""
-        self.journal.write(runs.send_held, run_id)
+        """Send a held message as soon as the conversation is free, to the agent as it is now.
+
+        Raises:
+            NotFound: if the message or the agent is gone.
+        """
+        self.journal.write(runs.send_held, run_id, self._present_config(run_id))
         self.engine.look()
 
     def discard(self, run_id: str) -> None:
@@ -239,16 +258,27 @@ class Desk:
             self.journal.write(runs.move, run_id, "queued", "discarded")
 
     def reject_and_send(self, run_id: str, request_ids: list[str], *, by: str) -> int:
-        """Reject these requests with a held message as the reason, then send it as the next run.
+        """Reject these requests with a held message as the reason, and send it like `send_held`.
+
+        The run that they belong to says nothing more; no other run is cut short.
 
         Returns:
             how many of them were still waiting.
+
+        Raises:
+            NotFound: if the message or the agent is gone.
         """
-        rejected, present = self.journal.write(deeds.reject_and_send, run_id, request_ids, by)
-        if present is not None:
-            self.engine.look(present)
+        config = self._present_config(run_id)
+        rejected = self.journal.write(deeds.reject_and_send, run_id, request_ids, by, config)
+        for request in rejected:
+            self.engine.look(request.run_id)
         self.engine.look()
-        return rejected
+        return len(rejected)
+
+    def _present_config(self, run_id: str) -> dict[str, Any]:
+        """The configuration that the run's conversation has now."""
+        conversation = self.conversation(self.record(run_id).run.conversation_id)
+        return self.agent_in(conversation).snapshot()
 
     def change(self, conversation_id: str, changes: dict[str, Any]) -> None:
         """Replace what differs from the agent's file, from the next message on."""

@@ -13,6 +13,7 @@ from llama_index.core.workflow import Event
 from hitl.errors import Refused
 from hitl.events import ToolRequestEvent
 from hitl.journal import Decision, ToolRequest, Verdict
+from hitl.journal.values import require_decision
 from hitl.toolcalls import chat_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class ConversationHandler:
 
         Raises:
             InvalidArguments: if edited arguments don't fit the tool.
+            TypeError: if it is neither `Approve` nor `Reject`.
         """
+        require_decision(decision)
         request = self.desk.request(request_id)
         if request is None or request.conversation_id != self.conversation_id:
             return Verdict(False, None)

@@ -3,21 +3,26 @@
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
-HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-EMOJI_JOINERS = {"\u200d", "\ufe0f"}
+import regex
+
+# Also the blanks that are no space, among them an empty pattern of Braille.
+UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--[ \t\n]]", regex.V1)
+EMOJI_JOINERS = frozenset("\u200d\ufe0f")
+# What a model may write beside words: emoji, and the blanks of other languages' typography.
+IN_PROSE = EMOJI_JOINERS | set("\u00a0\u2002\u2003\u2009\u202f\u3000")
 PIECES = re.compile(r"\n|[^\S\n]+|\S+")
 
 
-def visible(text: str, *, keep: frozenset[str] | set[str] = frozenset()) -> str:
+def visible(text: str, *, keep: Set[str] = frozenset()) -> str:
     """The text with characters that can't be seen, or that turn others around, spelled out."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         character
-        if character in "\n\t" or character in keep or unicodedata.category(character) not in HIDDEN
+        if character in keep or not UNSEEN.match(character)
         else f"[U+{ord(character):04X}]"
         for character in text
     )
@@ -108,4 +113,4 @@ class Rows:
 
 
 def _seen(text: str) -> str:
-    return visible(text, keep=EMOJI_JOINERS).replace("\t", "⇥")
+    return visible(text, keep=IN_PROSE).replace("\t", "⇥")

@@ -1,7 +1,7 @@
 """What one workflow run works on: one run of the journal, from here until people must decide."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
@@ -90,7 +90,10 @@ class Segment:
 
     Args:
         owner: who works on the run; writes of anybody else are refused by the journal.
+        llm: the model; None if `make_model` is to make it.
         history: the conversation before this run.
+        make_model: makes the model and reads the history, once the model is to speak. Whatever
+            goes wrong with them then finds every call settled: no approval can be lost by it.
         parks: end when only people can move the run on, instead of waiting for their events.
         speaks: False for a call put through the gate by hand, which has no model.
     """
@@ -99,16 +102,19 @@ class Segment:
     run_id: str
     owner: str
     agent: AgentConfig
-    llm: LLM | None
+    llm: LLM | None = None
     history: Sequence[ChatMessage] = ()
+    make_model: Callable[[], Awaitable[tuple[LLM, Sequence[ChatMessage]]]] | None = None
     parks: bool = False
     speaks: bool = True
     started: set[str] = field(default_factory=set)
     spoken: int = 0
 
-    def model(self) -> LLM:
-        """The model; only a run that speaks has one."""
-        assert self.llm is not None
+    async def model(self) -> LLM:
+        """The model; only a run that speaks has one, from when it first speaks."""
+        if self.llm is None:
+            assert self.make_model is not None
+            self.llm, self.history = await self.make_model()
         return self.llm
 
     async def record(self) -> RunRecord:

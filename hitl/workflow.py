@@ -22,7 +22,7 @@ from hitl.events import (
     ToolCallResultEvent,
     ToolRequestEvent,
 )
-from hitl.execution import run_tool
+from hitl.execution import in_words, run_tool
 from hitl.journal import RunRecord, ToolRequest
 from hitl.library import decide, start_in_memory
 from hitl.segment import (
@@ -75,11 +75,12 @@ class HITLAgent(Workflow):
     ) -> ToolRequestEvent | LookEvent | StopEvent:
         """Let the model speak; write down what it said and asked for."""
         segment: Segment = await ctx.store.get("segment")
+        llm = await segment.model()
         record = await segment.record()
         sent, since = segment.messages(record), time.time()
         try:
             answer = await ask_model(
-                segment.model(),
+                llm,
                 segment.agent.tools or [],
                 sent,
                 lambda delta: ctx.write_event_to_stream(TextDeltaEvent(delta=delta)),
@@ -160,7 +161,7 @@ async def _execute(segment: Segment, request: ToolRequest, ctx: Context) -> tupl
         return False, await run_tool(tool, request.final_arguments, ctx)
     except Exception as error:
         logger.info("tool %s of request %s failed", request.tool, request.id, exc_info=True)
-        return True, f"{FAILED}{str(error) or type(error).__name__}"
+        return True, f"{FAILED}{in_words(error)}"
 
 
 def _tool_call(request: ToolRequest) -> ToolCallEvent:

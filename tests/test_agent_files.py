@@ -810,3 +810,26 @@ def test_the_check_finds_what_a_model_is_not_told(write, folder, capsys):
         "error: agents/unused.py, line 1: SyntaxError: invalid syntax",
         "1 agent, 4 errors",
     ]
+
+
+def test_the_check_finds_a_generator_as_it_would_never_run(write, folder, capsys):
+    tools = """
+    def count(to: int):
+        "Count."
+        yield to
+
+    async def stream(to: int):
+        "Count later."
+        yield to
+    """
+    write(
+        a__yaml="name: A\ndescription: d\ntools: [t.count, t.stream]", t__py=textwrap.dedent(tools)
+    )
+
+    assert check.main(folder) == 1
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error")]
+    said = "it is a generator, whose code would never run; return the result instead"
+    assert found == [
+        f"error: agents/t.py, line 2, count: {said}",
+        f"error: agents/t.py, line 6, stream: {said}",
+    ]

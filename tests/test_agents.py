@@ -71,6 +71,13 @@ def test_whatever_is_not_exactly_allow_asks(policy):
     assert agent().changed({"tools": {"look": policy}}).asks("look")
 
 
+def test_an_agent_as_strict_as_another_asks_wherever_one_of_them_does():
+    lax, strict = agent(), agent(tools_requiring_human_confirmation=["look", "gone"])
+    assert lax.as_strict_as(strict).snapshot()["tools"] == {"pay": "ask", "look": "ask"}
+    assert strict.as_strict_as(lax).snapshot()["tools"] == {"pay": "ask", "look": "ask"}
+    assert lax.snapshot()["tools"] == {"pay": "ask", "look": "allow"}
+
+
 def test_a_change_of_a_tool_that_the_agent_does_not_have_is_nothing():
     assert agent().changed({"tools": {"gone": "allow"}}).snapshot() == agent().snapshot()
 

@@ -177,7 +177,8 @@ def long_talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journa
             if n % 4 == 0:
                 journal.write(runs.stop, run_id, BY)
             elif n % 4 == 1:
-                journal.write(runs.finish, run_id, "me", "failed", words())
+                record = journal.read(conversations.record, run_id)
+                journal.write(runs.fail, record.run, "me", words())
             else:
                 segment = Segment(journal, run_id, "me", CLERK, ScriptedModel())
                 await segment.spoke(await segment.record(), [], 0.0, Answer(text=words() + "."))

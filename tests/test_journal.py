@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import JournalUnavailable, NotFound, RunLost
 from hitl.journal import Approve, Journal, Reject, conversations, requests, runs
+from hitl.journal.journal import Watcher
 from hitl.journal.values import ToolCall
 from tests.openai_server import Call
 from tests.scripted import Gate, Said
@@ -279,6 +280,22 @@ def test_an_unknown_id_is_not_found(journal: Journal):
         with pytest.raises(NotFound, match="nope"):
             journal.read(read, "nope")
     assert journal.read(requests.get, "nope") is None
+
+
+# Noticing others
+
+
+def test_a_clock_that_was_ahead_once_hides_no_later_change(journal: Journal, journal_url: str):
+    quiet, busy = conversation_in(journal), conversation_in(journal)
+    other = Journal(journal_url)
+    watcher = Watcher(other)
+    assert watcher.changed() == {quiet, busy}
+    ahead = text("UPDATE conversation SET updated_at = updated_at + 3600, version = 1")
+    journal.write(lambda tx: tx.execute(ahead))
+    assert watcher.changed() == {quiet, busy}
+    journal.write(conversations.rename, busy, "Changed")
+    assert watcher.changed() == {busy}
+    other.close()
 
 
 # When the database is away

@@ -746,6 +746,8 @@ ERRORS = {
     "an error": ValueError("kaput"),
     "an end of iteration": StopIteration("kaput"),
     "an exit": SystemExit("kaput"),
+    "an interruption": KeyboardInterrupt("kaput"),
+    "the end of a generator": GeneratorExit("kaput"),
     "a cancellation": asyncio.CancelledError("kaput"),
 }
 
@@ -766,6 +768,16 @@ async def test_an_error_without_words_is_told_by_its_name():
     with scripted(Call("fail", {"n": 1}, "p1"), "Sorry.") as llm:
         run = await told(llm=llm, agent_config=agent(_fails_with(KeyError())))
     assert run.tools == ["Encountered error in tool call: KeyError"]
+
+
+async def test_an_error_that_cannot_even_be_said_is_told_by_its_name():
+    class Mumbled(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    with scripted(Call("fail", {"n": 1}, "p1"), "Sorry.") as llm:
+        run = await told(llm=llm, agent_config=agent(_fails_with(Mumbled())))
+    assert run.tools == ["Encountered error in tool call: Mumbled"]
 
 
 class Broken(BaseTool):
@@ -792,6 +804,10 @@ async def test_a_tool_that_says_it_failed_has_failed():
     assert Broken.calls == 1
 
 
+CIRCLE: dict[str, Any] = {}
+CIRCLE["round"] = CIRCLE
+
+
 @pytest.mark.parametrize(
     ("result", "said"),
     [
@@ -800,8 +816,10 @@ async def test_a_tool_that_says_it_failed_has_failed():
         ({"ä": [1, None]}, '{"ä": [1, null]}'),
         ([1, "two"], '[1, "two"]'),
         ("nul \0 and half \ud800 a character", "nul \\x00 and half \\ud800 a character"),
+        ({(1, 2): 3}, "{(1, 2): 3}"),
+        (CIRCLE, "{'round': {...}}"),
     ],
-    ids=["None", "empty", "dict", "list", "hostile text"],
+    ids=["None", "empty", "dict", "list", "hostile text", "odd keys", "circle"],
 )
 async def test_the_model_reads_a_result(result: Any, said: str):
     def give(n: int) -> Any:
@@ -811,6 +829,88 @@ async def test_the_model_reads_a_result(result: Any, said: str):
     with scripted(Call("give", {"n": 1}), "Ok.") as llm:
         run = await told(llm=llm, agent_config=agent(give))
     assert run.tools == [said]
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        (Unspeakable(), "no words"),
+        ({"deep": [Unspeakable()]}, "no words"),
+        (10**5000, "Exceeds the limit"),
+    ],
+    ids=["unspeakable", "unspeakable inside", "huge number"],
+)
+async def test_a_tool_whose_result_cannot_be_shown_has_succeeded(
+    result: Any, why: str, asynchronous: bool
+):
+    ran = []
+
+    def give(n: int) -> Any:
+        """Give."""
+        ran.append(n)
+        return result
+
+    async def give_later(n: int) -> Any:
+        """Give."""
+        return give(n)
+
+    tool = FunctionTool.from_defaults(give_later if asynchronous else give, name="give")
+    with scripted(Call("give", {"n": 1}), "Ok.") as llm:
+        run = await told(llm=llm, agent_config=agent(tool))
+    assert run.tools[0].startswith("Done; its result can't be shown as text (" + why)
+    assert ran == [1]
+
+
+async def test_a_plain_function_around_an_async_one_is_awaited():
+    async def work(n: int) -> str:
+        await asyncio.sleep(0)
+        return f"worked {n}"
+
+    def give(n: int) -> Any:
+        """Give."""
+        return work(n)
+
+    with scripted(Call("give", {"n": 1}), "Ok.") as llm:
+        run = await told(llm=llm, agent_config=agent(give))
+    assert run.tools == ["worked 1"]
+
+
+async def test_a_generator_has_failed_as_nothing_of_it_ran():
+    ran = []
+
+    def give(n: int) -> Any:
+        """Give."""
+        ran.append(n)
+        yield n
+
+    async def stream(n: int) -> Any:
+        """Give."""
+        ran.append(n)
+        yield n
+
+    calls = asks(Call("give", {"n": 1}), Call("stream", {"n": 1}))
+    with scripted(calls, "Sorry.") as llm:
+        run = await told(llm=llm, agent_config=agent(give, stream))
+    said = "it returned a generator, whose code has not run; a tool must return its result."
+    assert run.tools == [f"Encountered error in tool call: {said}"] * 2
+    assert ran == []
+
+
+async def test_a_set_of_arguments_may_come_in_any_order():
+    def pick(names: set[str]) -> str:
+        """Pick."""
+        return " ".join(sorted(names))
+
+    names = [f"name {n}" for n in range(50)]
+    with scripted(Call("pick", {"names": names}), "Ok.") as llm:
+        run = await told(llm=llm, agent_config=agent(pick))
+    assert run.tools == [" ".join(sorted(names))]
 
 
 async def test_a_run_can_ask_again_and_again():

@@ -1,5 +1,7 @@
 """How runs pause and go on, through desk and engine, on a journal in a file."""
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +9,9 @@ from typing import Any
 import pytest
 from llama_index.core.tools import FunctionTool
 
-from hitl.errors import NotFound, Refused
+from hitl.errors import ModelError, NotFound, Refused
 from hitl.events import ToolRequestEvent
-from hitl.journal import Approve, Reject, RunRecord
+from hitl.journal import Approve, Reject, RunRecord, requests
 from hitl.toolcalls import InvalidArguments, chat_of
 from tests.openai_rules import violations_of_chat
 from tests.openai_server import Call
@@ -164,6 +166,41 @@ def test_a_request_that_does_not_exist_cannot_be_decided(play: Play, till: Till)
     on = play(agent(till.tool()))
     verdict = on.desk.decide("nope-1-0", Approve(), by=BY)
     assert (verdict.accepted, verdict.request) == (False, None)
+
+
+@pytest.mark.parametrize("decision", [True, "yes", None, Approve])
+def test_what_only_looks_like_a_decision_decides_nothing(decision: Any, play: Play, till: Till):
+    on = play(agent(till.tool()), pay(1), "Done.")
+    conversation, run_id = on.send("Pay.")
+    (request,) = on.waiting(run_id)
+    with pytest.raises(TypeError, match="A decision is Approve"):
+        on.desk.handler(conversation, BY).decide(request.id, decision)
+    with pytest.raises(TypeError, match="A decision is Approve"):
+        on.journal.write(requests.decide, request.id, decision, BY)
+    assert on.status(request) == "pending"
+    on.approve(request)
+    on.ended(run_id)
+
+
+def test_a_tool_that_changed_while_a_request_waited_does_not_run_with_what_nobody_saw(
+    play: Play, till: Till
+):
+    on = play(agent(till.tool()), pay(1), "Sorry.")
+    _, run_id = on.send("Pay.")
+    (request,) = on.waiting(run_id)
+    ran = []
+
+    def pay_more(amount: int, to_everybody: bool = True) -> str:
+        """Pay."""
+        ran.append((amount, to_everybody))
+        return "paid"
+
+    on.agents.agent = agent(FunctionTool.from_defaults(pay_more, name="pay"))
+    on.approve(request)
+    assert statuses(on.ended(run_id)) == ["failed"]
+    changed = "the tool changed since this was asked; nothing was executed."
+    assert on.told() == [f"Encountered error in tool call: {changed}"]
+    assert ran == till.paid == []
 
 
 def test_a_handler_decides_only_in_its_own_conversation(play: Play, till: Till):
@@ -425,6 +462,26 @@ def test_reject_and_send_lets_a_running_tool_finish_first(play: Play, gated: Gat
     assert len(on.model.sent) == 2
 
 
+def test_reject_and_send_from_an_old_page_cuts_no_other_run_short(play: Play, till: Till):
+    gate = Gate()
+    other = Said("Something else.", gate=gate)
+    on, conversation, run_id, held, waiting = held_behind_requests(
+        play, till, "Done.", other, "Late.", count=1
+    )
+    on.approve(waiting[0])
+    on.ended(run_id)
+    _, unrelated = on.send("Something else?", conversation)
+    assert gate.was_reached()
+    assert on.desk.reject_and_send(held, [waiting[0].id], by=BY) == 0
+    gate.open()
+    record = on.ended(unrelated)
+    assert chat_of(record)[-1].content == "Something else."
+    assert not record.run.superseded
+    on.until(lambda: not on.desk.is_busy(conversation))
+    (newest,) = on.desk.transcript(conversation, limit=1)
+    assert (newest.run.text, newest.run.status) == ("Forget it.", "answered")
+
+
 def test_reject_and_send_touches_no_other_conversation(play: Play, till: Till):
     on = play(agent(till.tool()), pay(1), pay(2), "Forgotten.")
     _, other_run = on.send("Pay 1.")
@@ -559,6 +616,109 @@ def test_retry_is_refused_when_the_run_did_not_fail_or_the_talk_went_on(play: Pl
         on.desk.retry("nope")
 
 
+def test_an_approval_outlives_a_model_that_cannot_be_made(play: Play, till: Till):
+    on = play(agent(till.tool()), pay(1), "Paid.")
+    _, run_id = on.send("Pay 1.")
+    (request,) = on.waiting(run_id)
+    choose, on.engine._choose_llm = on.engine._choose_llm, _cannot_choose
+    assert on.approve(request)
+    record = on.ended(run_id, "failed")
+    assert record.run.error == "There is no such model."
+    assert (statuses(record), till.paid) == (["succeeded"], [1])
+    on.engine._choose_llm = choose
+    on.desk.retry(run_id)
+    on.ended(run_id)
+    assert (on.told(), till.paid) == (["paid 1"], [1])
+
+
+def _cannot_choose(_: Any) -> Any:
+    raise ModelError("There is no such model.")
+
+
+def test_a_history_that_cannot_be_read_costs_no_approval(
+    play: Play, till: Till, monkeypatch: pytest.MonkeyPatch
+):
+    on = play(agent(till.tool()), pay(1), "Paid.")
+    _, run_id = on.send("Pay 1.")
+    (request,) = on.waiting(run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr("hitl.engine.engine.memory_of", _cannot_choose)
+        assert on.approve(request)
+        on.ended(run_id, "failed")
+    assert till.paid == [1]
+    on.desk.retry(run_id)
+    on.ended(run_id)
+    assert till.paid == [1]
+
+
+def fails_with_open_requests(play: Play, till: Till, *more: Any) -> tuple[Stage, str, str]:
+    """A run that failed, as its agent was gone for a moment, with one yes and one open request."""
+    on = play(agent(till.tool()), asks(pay(1), pay(2)), *more)
+    conversation, run_id = on.send("Pay.")
+    first, _ = on.waiting(run_id, 2)
+    get, on.agents.get = on.agents.get, _cannot_choose
+    assert on.approve(first)
+    record = on.ended(run_id, "failed")
+    on.agents.get = get
+    assert statuses(record) == ["approved", "pending"]
+    assert violations_of_chat(on.desk.history(conversation)) == []
+    return on, conversation, run_id
+
+
+def test_what_was_approved_or_waited_when_a_run_failed_is_there_after_retry(play: Play, till: Till):
+    on, _, run_id = fails_with_open_requests(play, till, "Paid.")
+    assert till.paid == []
+    on.desk.retry(run_id)
+    (second,) = on.waiting(run_id)
+    assert till.paid == [1]
+    on.approve(second)
+    on.ended(run_id)
+    assert till.paid == [1, 2]
+
+
+def test_a_request_of_a_failed_run_can_be_decided_before_retry(play: Play, till: Till):
+    on, _, run_id = fails_with_open_requests(play, till, "Paid.")
+    assert on.reject(on.desk.pending()[0], "No.")
+    on.desk.retry(run_id)
+    on.ended(run_id)
+    assert on.told() == ["paid 1", f"{NOT_APPROVED} Reason: No."]
+
+
+def test_what_a_failed_run_kept_never_starts_once_the_conversation_went_on(play: Play, till: Till):
+    on, conversation, run_id = fails_with_open_requests(play, till, "Fine.")
+    _, held = on.send("Never mind.", conversation)
+    on.desk.send_held(held)
+    on.until(lambda: on.model.sent[1:] and not on.desk.is_busy(conversation))
+    assert statuses(on.run(run_id)) == ["cancelled", "cancelled"]
+    assert on.told() == [CANCELLED, CANCELLED]
+    with pytest.raises(Refused):
+        on.desk.retry(run_id)
+    assert till.paid == []
+
+
+def test_a_message_queued_behind_a_run_that_fails_is_held_and_retry_is_possible(
+    play: Play, till: Till
+):
+    gate = Gate()
+
+    def reply(messages: list[Any]) -> Any:
+        if not gate.reached.is_set():
+            gate.wait()
+            return RuntimeError("429")
+        return "Done."
+
+    on = play(agent(till.tool()), script=reply)
+    conversation, first = on.send("First")
+    assert gate.was_reached()
+    _, second = on.send("Second", conversation)
+    gate.open()
+    on.ended(first, "failed")
+    assert on.run(second).run.status == "held"
+    on.desk.retry(first)
+    on.ended(first)
+    assert on.run(second).run.status == "held"
+
+
 def test_retry_twice_is_one_retry(play: Play, till: Till):
     gate = Gate()
     on = play(agent(till.tool()), RuntimeError("429"), Said("Ok.", gate=gate))
@@ -613,6 +773,49 @@ def test_a_tool_that_exits_does_not_take_the_engine_with_it(play: Play, till: Ti
     on.ended(second)
 
 
+def test_a_task_of_a_tool_that_exits_does_not_end_the_loop(play: Play):
+    async def leave(amount: int) -> str:
+        """Leave, in a task of its own, which asyncio lets out of the loop."""
+
+        async def die() -> None:
+            raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            await asyncio.create_task(die())
+        return "left"
+
+    on = play(agent(leave, free="leave"), Call("leave", {"amount": 1}), "Still here.")
+    assert on.engine.is_alive
+    _, run_id = on.send("Leave.")
+    assert results(on.ended(run_id)) == ["left"]
+    assert on.engine.is_alive
+    on.engine.stop()
+    assert not on.engine.is_alive
+
+
+def test_agents_that_are_slow_to_read_do_not_stall_the_loop(play: Play, till: Till):
+    on = play(agent(till.tool()), "Hi.")
+    gates = [Gate(), Gate()]
+    names, get = on.agents.names, on.agents.get
+
+    def slow_names() -> list[str]:
+        gates[0].wait()
+        return names()
+
+    def slow_get(*arguments: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            gates[1].wait()
+        return get(*arguments)
+
+    on.agents.names, on.agents.get = slow_names, slow_get
+    _, run_id = on.send("Hi")
+    for gate in gates:
+        assert gate.was_reached()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), on.engine._thread.loop).result(1)
+        gate.open()
+    on.ended(run_id)
+
+
 def test_many_stuck_tools_do_not_stall_the_engine(play: Play, gated: GatedTill):
     calls = asks(*(pay(n) for n in range(4)))
     on = play(agent(gated.tool(), free="pay"), *[calls] * 17, "Hello.", *["Done."] * 17)
@@ -659,6 +862,51 @@ def test_changes_count_from_the_next_message_on_and_a_running_run_keeps_its_own(
     assert str(on.model.sent[-1][0].content).startswith("New.")
     assert [request.decided_by for request in record.requests] == ["the agent's policy"]
     assert till.paid == [1, 2, 3]
+
+
+def test_a_held_message_is_sent_under_the_policy_of_the_moment_it_is_sent(play: Play, till: Till):
+    on = play(agent(till.tool()), pay(1), "Done.", pay(2), "Done.")
+    conversation, run_id = on.send("Pay.")
+    (request,) = on.waiting(run_id)
+    on.desk.change(conversation, {"tools": {"pay": "allow"}})
+    _, held = on.send("Pay more.", conversation)
+    on.reject(request)
+    on.ended(run_id)
+    on.desk.change(conversation, {})
+    on.desk.send_held(held)
+    (asked,) = on.until(lambda: on.desk.pending(conversation_id=conversation))
+    assert till.paid == []
+    on.approve(asked)
+    on.ended(asked.run_id)
+
+
+def test_reject_and_send_sends_under_the_present_policy_too(play: Play, till: Till):
+    on, conversation, run_id, held, waiting = held_behind_requests(
+        play, till, pay(3), "Done.", count=1
+    )
+    on.desk.change(conversation, {"tools": {"pay": "allow"}})
+    on.desk.reject_and_send(held, [waiting[0].id], by=BY)
+    on.ended(run_id, "superseded")
+    on.until(lambda: not on.desk.is_busy(conversation))
+    assert till.paid == [3]
+
+
+@pytest.mark.parametrize(("sent", "now"), [("allow", "ask"), ("ask", "allow"), ("ask", "ask")])
+def test_a_queued_message_keeps_its_policy_but_what_asks_by_now_asks(
+    sent: str, now: str, play: Play, till: Till
+):
+    gate = Gate()
+    on = play(agent(till.tool()), Said("First.", gate=gate), pay(1), pay(2), "Done.")
+    conversation, first = on.send("First", on.start(tools={"pay": sent}))
+    assert gate.was_reached()
+    _, queued = on.send("Pay.", conversation)
+    on.desk.change(conversation, {"tools": {"pay": now}})
+    gate.open()
+    on.ended(first)
+    on.approve(on.waiting(queued)[0])
+    on.until(lambda: till.paid == [1])  # and it stays so in the run's later segments
+    on.approve(on.waiting(queued)[0])
+    assert on.ended(queued).run.config["tools"] == {"pay": "ask"}
 
 
 def test_a_try_can_also_make_a_free_tool_ask(play: Play):
@@ -771,6 +1019,13 @@ def test_a_tool_that_asks_nobody_runs_at_once_when_tried(play: Play):
     assert record.requests[0].result == "saw 7"
 
 
+def test_the_conversation_of_a_tried_call_takes_no_messages(play: Play):
+    on = play(agent(look, free="look"))
+    conversation = on.desk.try_tool("Clerk", "look", {"amount": 7}, by=BY)
+    with pytest.raises(Refused, match="takes no messages"):
+        on.send("Hello?", conversation)
+
+
 def test_trying_what_does_not_exist_or_fit_is_refused(play: Play, till: Till):
     on = play(agent(till.tool()))
     with pytest.raises(InvalidArguments):
@@ -816,6 +1071,23 @@ def test_runs_of_an_agent_that_nobody_knows_are_left_alone(play: Play, till: Til
     on.engine.look()
     on.ended(on.send("Hi")[1])
     assert on.run(left).run.status == "queued"
+
+
+def test_it_is_known_whether_an_approval_would_be_carried_out_here(play: Play, till: Till):
+    on = play(agent(till.tool()), pay(1), "Done.")
+    _, run_id = on.send("Pay.")
+    (request,) = on.waiting(run_id)
+    assert on.desk.can_run(request)
+    known, on.agents.agent = (
+        on.agents.agent,
+        agent(till.tool()).model_copy(update={"name": "Renamed"}),
+    )
+    assert not on.desk.can_run(request)
+    on.agents.agent, on.engine.kinds = known, ("library",)
+    assert not on.desk.can_run(request)
+    on.engine.kinds = ("chat",)
+    on.approve(request)
+    on.ended(run_id)
 
 
 def test_the_handler_streams_what_happens_and_returns_the_result(play: Play, till: Till):

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from llama_index.core.llms import LLM
+from llama_index.core.llms import LLM, ChatMessage
 from llama_index.core.workflow import Event, StopEvent
 from workflows.errors import WorkflowCancelledByUser
 from workflows.handler import WorkflowHandler
@@ -16,7 +16,7 @@ from hitl.engine.loop import LoopThread
 from hitl.engine.owner import is_dead, new_owner, retire
 from hitl.errors import HitlError, JournalUnavailable, RunLost
 from hitl.events import LookEvent, TextDeltaEvent
-from hitl.journal import Journal, Run, conversations, runs
+from hitl.journal import Conversation, Journal, Run, conversations, runs
 from hitl.journal.history import memory_of
 from hitl.journal.journal import Watcher
 from hitl.segment import Segment
@@ -86,9 +86,14 @@ class Engine:
             self._thread.stop()
         retire(self.owner)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the background loop runs; without it nothing that is approved would start."""
+        return self._thread is not None and self._thread.is_alive
+
     def look(self, run_id: str | None = None) -> None:
         """Say, from any thread, that a run may be due or, with its id, that it has news."""
-        if self._thread is not None and self._thread.loop.is_running():
+        if self._thread is not None and self._thread.is_alive:
             self._thread.loop.call_soon_threadsafe(self._look_soon, run_id)
 
     def live_text(self, run_id: str) -> str:
@@ -174,7 +179,8 @@ class Engine:
     async def _start_due_runs(self) -> None:
         if self._stopping:
             return
-        for run_id in await self.journal.aread(runs.due, self.agents.names(), self.kinds):
+        names = await asyncio.to_thread(self.agents.names)  # may import modules, for seconds
+        for run_id in await self.journal.aread(runs.due, names, self.kinds):
             if run_id not in self._segments:
                 task = asyncio.create_task(self._work_on(run_id))
                 self._segments[run_id] = task
@@ -212,20 +218,41 @@ class Engine:
         logger.warning("run %s failed: %s", run.id, said)
         logger.debug("run %s failed", run.id, exc_info=error)
         try:
-            await self.journal.awrite(runs.finish, run.id, self.owner, "failed", said)
+            await self.journal.awrite(runs.fail, run, self.owner, said)
         except RunLost as lost:
             logger.info("run %s: %s", run.id, lost)
 
     async def _segment(self, run: Run) -> Segment:
-        agent = self.agents.get(run.agent, run.config.get("version")).changed(run.config)
         conversation = await self.journal.aread(conversations.get, run.conversation_id)
-        if conversation.kind == "try":
-            return Segment(self.journal, run.id, self.owner, agent, None, parks=True, speaks=False)
+        found = await asyncio.to_thread(self.agents.get, run.agent, run.config.get("version"))
+        agent = found.changed(run.config)
+        if run.turn == 0:
+            agent = await self._tightened(run, agent, conversation)
+        return Segment(
+            self.journal,
+            run.id,
+            self.owner,
+            agent,
+            make_model=lambda: self._make_model(run, agent),
+            parks=True,
+            speaks=conversation.kind != "try",
+        )
+
+    async def _tightened(
+        self, run: Run, agent: AgentConfig, conversation: Conversation
+    ) -> AgentConfig:
+        """The agent as the message was sent to it; but what asks by now asks in this run too."""
+        found = await asyncio.to_thread(self.agents.get, run.agent)
+        strict = agent.as_strict_as(found.changed(conversation.changes))
+        tools = strict.snapshot()["tools"]
+        if tools != agent.snapshot()["tools"]:
+            await self.journal.awrite(runs.tighten, run, self.owner, tools)
+        return strict
+
+    async def _make_model(self, run: Run, agent: AgentConfig) -> tuple[LLM, list[ChatMessage]]:
         llm = await asyncio.to_thread(self._choose_llm, agent)
         memory = memory_of(self.journal, run.conversation_id, llm, before=run.position)
-        return Segment(
-            self.journal, run.id, self.owner, agent, llm, await memory.aget(), parks=True
-        )
+        return llm, await memory.aget()
 
     def _pass_on(self, run: Run, event: Event) -> None:
         """Hand an event of the run to whoever looks on; keep the text that streams in."""

@@ -1,6 +1,7 @@
 """One background event loop per process, on a thread of its own."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 TOOL_THREADS = 64
+logger = logging.getLogger("hitl.engine")
 
 
 class LoopThread:
@@ -22,7 +24,17 @@ class LoopThread:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except (KeyboardInterrupt, SystemExit):  # asyncio lets these out of any task
+                logger.exception("something tried to end the loop; it goes on")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the loop runs."""
+        return self._thread.is_alive() and self.loop.is_running()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the loop, from any thread."""

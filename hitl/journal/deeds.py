@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from hitl.journal import conversations, requests, runs
 from hitl.journal.rows import find
-from hitl.journal.values import Conversation, Reject, Run, RunStatus, ToolCall
+from hitl.journal.values import Conversation, Reject, Run, RunStatus, ToolCall, ToolRequest
 
 TITLE_LENGTH = 60
 
@@ -46,34 +46,36 @@ def begin(
 def stop(tx: Connection, conversation_id: str, by: str) -> str | None:
     """End the present run, and hold what was queued behind it. Returns the ended run's id."""
     present = runs.active(tx, conversation_id)
-    for run in conversations.held(tx, conversation_id):
-        runs.move(tx, run.id, "queued", "held")
+    runs.hold_queued(tx, conversation_id)
     if present is None or not runs.stop(tx, present.id, by):
         return None
     return present.id
 
 
 def reject_and_send(
-    tx: Connection, run_id: str, request_ids: list[str], by: str
-) -> tuple[int, str | None]:
-    """Reject these requests with a held message as the reason; the message starts the next run.
+    tx: Connection, run_id: str, request_ids: list[str], by: str, config: dict[str, Any]
+) -> list[ToolRequest]:
+    """Reject these requests with a held message as the reason, and queue the message.
+
+    The run whose requests were rejected says nothing more. A run that nothing was rejected in is
+    left alone: the message waits for its end, like any other.
 
     Returns:
-        how many were still waiting, and the id of the run that they belonged to.
+        those that were still waiting.
     """
     held = conversations.record(tx, run_id).run
-    present = runs.active(tx, held.conversation_id)
-    if not runs.send_held(tx, run_id):
-        return 0, None
-    rejected = 0
+    if not runs.send_held(tx, run_id, config):
+        return []
+    rejected = []
     for request_id in request_ids:
         found = requests.get(tx, request_id)
-        if found is not None and found.conversation_id == held.conversation_id:
-            verdict = requests.decide(tx, request_id, Reject(held.text), by)
-            rejected += verdict.accepted
-    if present is not None:
-        runs.supersede(tx, present.id)
-    return rejected, present.id if present else None
+        if found is None or found.conversation_id != held.conversation_id:
+            continue
+        if requests.decide(tx, request_id, Reject(held.text), by).accepted:
+            rejected.append(found)
+    for answered in {request.run_id for request in rejected}:
+        runs.supersede(tx, answered)
+    return rejected
 
 
 def fork(tx: Connection, conversation: Conversation, run: Run) -> str:

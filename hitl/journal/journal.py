@@ -14,11 +14,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, TimeoutE
 from hitl.errors import JournalUnavailable
 from hitl.journal import tables
 from hitl.journal.connect import MEMORY, connect
+from hitl.journal.rows import now
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Listener = Callable[[set[str]], None]
 logger = logging.getLogger("hitl.journal")
+CLOCK_SLACK_SECONDS = 60
 
 
 class Journal:
@@ -159,6 +161,8 @@ class Watcher:
         ).all()
         changed = {row.id for row in rows if self._versions.get(row.id) != row.version}
         self._versions = {row.id: row.version for row in rows}
-        # Clocks of two processes differ a little, and a slow commit may carry an older time.
-        self._since = max((row.updated_at for row in rows), default=self._since + 60) - 60
+        # Clocks of two processes differ a little, and a slow commit may carry an older time. A
+        # time in the future, of a clock that was wrong once, must not hide what comes after it.
+        newest = max((row.updated_at for row in rows), default=self._since + CLOCK_SLACK_SECONDS)
+        self._since = min(newest, now()) - CLOCK_SLACK_SECONDS
         return changed

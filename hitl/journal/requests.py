@@ -15,6 +15,7 @@ from hitl.journal.values import (
     ToolCall,
     ToolRequest,
     Verdict,
+    require_decision,
 )
 
 POLICY = "the agent's policy"
@@ -59,7 +60,12 @@ def _first_status(call: ToolCall) -> RequestStatus:
 
 
 def decide(tx: Connection, request_id: str, decision: Decision, by: str) -> Verdict:
-    """The only way from `pending` to a person's yes or no. One decision wins; it is told so."""
+    """The only way from `pending` to a person's yes or no. One decision wins; it is told so.
+
+    Raises:
+        TypeError: if it is neither `Approve` nor `Reject`.
+    """
+    require_decision(decision)
     before = find(tx, ToolRequest, request_id)
     if before is None:
         return Verdict(False, None)

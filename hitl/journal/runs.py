@@ -141,7 +141,34 @@ def acquire(tx: Connection, run_id: str, owner: str, lease: float) -> Run | None
         update(run).where(run.c.id == run_id, run.c.started_at.is_(None)).values(started_at=now())
     )
     interrupt(tx, run_id, ending=False)
-    return find(tx, Run, run_id)
+    found = find(tx, Run, run_id)
+    if found is not None:
+        _leave_failed_behind(tx, found.conversation_id)
+    return found
+
+
+def _leave_failed_behind(tx: Connection, conversation_id: str) -> None:
+    """The conversation goes on without Retry: what failed runs kept for it will never start."""
+    kept = exists().where(
+        request.c.run_id == run.c.id, request.c.status.in_(("pending", "approved"))
+    )
+    failed = select(run.c.id).where(
+        run.c.conversation_id == conversation_id, run.c.status == "failed", kept
+    )
+    for run_id in ids(tx.execute(failed)):
+        touch_run(tx, run_id)
+        interrupt(tx, run_id, ending=True)
+
+
+def tighten(tx: Connection, run_row: Run, owner: str, tools: dict[str, str]) -> None:
+    """Let a run that has not spoken yet start with another policy for its tools.
+
+    Raises:
+        RunLost: if the segment no longer owns the run.
+    """
+    _own(tx, run_row.id, owner)
+    config = {**run_row.config, "tools": tools}
+    tx.execute(update(run).where(run.c.id == run_row.id).values(config=config))
 
 
 def renew(tx: Connection, run_ids: Collection[str], owner: str, lease: float) -> None:
@@ -219,9 +246,7 @@ def park(tx: Connection, run_id: str, owner: str) -> bool:
     )
 
 
-def finish(
-    tx: Connection, run_id: str, owner: str, status: RunStatus, error: str | None = None
-) -> None:
+def finish(tx: Connection, run_id: str, owner: str, status: RunStatus) -> None:
     """End a run that this owner works on.
 
     Raises:
@@ -229,7 +254,30 @@ def finish(
     """
     _own(tx, run_id, owner)
     interrupt(tx, run_id, ending=True)
-    _end(tx, run_id, status, error)
+    _end(tx, run_id, status)
+
+
+def fail(tx: Connection, run_row: Run, owner: str, error: str) -> None:
+    """End a run that could not go on, so that it can be retried.
+
+    What waits or is approved in it stays so; messages that were queued behind it are held.
+
+    Raises:
+        RunLost: if the segment no longer owns it.
+    """
+    _own(tx, run_row.id, owner)
+    interrupt(tx, run_row.id, ending=False)
+    _end(tx, run_row.id, "failed", error)
+    hold_queued(tx, run_row.conversation_id)
+
+
+def hold_queued(tx: Connection, conversation_id: str) -> None:
+    """Leave it to their authors whether messages that were queued are still to be sent."""
+    queued = select(run.c.id).where(
+        run.c.conversation_id == conversation_id, run.c.status == "queued"
+    )
+    for run_id in ids(tx.execute(queued)):
+        move(tx, run_id, "queued", "held")
 
 
 def _end(tx: Connection, run_id: str, status: RunStatus, error: str | None = None) -> None:
@@ -288,10 +336,14 @@ def move(tx: Connection, run_id: str, before: RunStatus, after: RunStatus) -> bo
     )
 
 
-def send_held(tx: Connection, run_id: str) -> bool:
-    """Queue a held message, as the conversation's last one, after all that was said meanwhile."""
+def send_held(tx: Connection, run_id: str, config: dict[str, Any]) -> bool:
+    """Queue a held message, as the conversation's last one, after all that was said meanwhile.
+
+    Args:
+        config: the agent's configuration now; the one it was typed under may be long gone.
+    """
     found = find(tx, Run, run_id)
     if found is None or not move(tx, run_id, "held", "discarded"):
         return False
-    add(tx, found.conversation_id, found.agent, found.text, by=found.by, config=found.config)
+    add(tx, found.conversation_id, found.agent, found.text, by=found.by, config=config)
     return True

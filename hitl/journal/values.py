@@ -62,6 +62,16 @@ class Reject:
 Decision = Approve | Reject
 
 
+def require_decision(value: object) -> None:
+    """Refuse what only looks like a decision.
+
+    Raises:
+        TypeError: if it is neither `Approve` nor `Reject`.
+    """
+    if not isinstance(value, Approve | Reject):
+        raise TypeError(f"A decision is Approve(…) or Reject(…), not {value!r}.")
+
+
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two sets of arguments are the same to the letter: 1, 1.0 and true are not."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

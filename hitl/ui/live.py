@@ -23,11 +23,31 @@ _ears = st.components.v2.component(
 export default function ({ data, parentElement, setTriggerValue }) {
   const all = (window.hitlEars ??= new WeakMap())
   const known = all.get(parentElement)
-  if (known && known.url === data.url) { known.fire = setTriggerValue; return known.stop }
+  if (known && known.url === data.url) {
+    known.fire = setTriggerValue
+    known.answered(data.heard)
+    return known.stop
+  }
   known?.stop()
-  let count = 0
+  // Streamlit loses the end of a drawing when it is asked for another at that moment; so nothing
+  // is asked for before the page has received all of the last one. What comes meanwhile is one.
   const ears = { url: data.url, fire: setTriggerValue, dead: false, pause: 250 }
-  const tell = (what) => ears.dead || ears.fire("event", what + " " + ++count)
+  let count = data.heard, news = null, patience = 0
+  const drawing = () =>
+    performance.now() < patience || document.querySelector('[data-test-script-state="running"]')
+  const tell = (what) => {
+    const waiting = news
+    news = what
+    if (!waiting) speak()
+  }
+  const speak = () => {
+    if (ears.dead || news === null) return
+    if (drawing()) return setTimeout(speak, 10)
+    patience = performance.now() + 3000
+    ears.fire("event", `${news} ${++count}`)
+    news = null
+  }
+  ears.answered = (heard) => { if (heard >= count) { patience = 0; speak() } }
   const open = (again) => {
     if (ears.dead) return
     ears.socket = new WebSocket(new URL(data.url, location.href.replace(/^http/, "ws")))
@@ -81,6 +101,7 @@ def begin() -> None:
     """Forget the areas of the page that was drawn before."""
     st.session_state.areas = {}
     st.session_state.drawn = {}
+    st.session_state.sure = {}
     st.session_state.looked = {}
     st.session_state.whole = True
 
@@ -115,7 +136,9 @@ def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) 
         guarded(draw)
         # Only now: a drawing that was broken off is not a drawing.
         st.session_state.drawn[key] = seen
-        if not st.session_state.whole:
+        if st.session_state.whole:
+            st.session_state.sure[key] = seen
+        else:
             follow_up()
 
     body()
@@ -124,12 +147,25 @@ def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) 
 def listen(conversation_id: str = "") -> None:
     """Hear of changes in a conversation, and of the number of requests that wait anywhere."""
 
+    key = f"ears-{conversation_id}"
+
+    def heard() -> None:
+        what, _, count = str(st.session_state[key].event).partition(" ")
+        st.session_state.heard = int(count)
+        if what == "beat":
+            _draw_once_more()
+        redraw_what_changed("ears")
+
     @st.fragment(key="ears")
     def body() -> None:
         _ears(
-            key=f"ears-{conversation_id}",
-            data={"url": f"/api/live?c={conversation_id}", "heartbeat": HEARTBEAT_SECONDS * 1000},
-            on_event_change=_heard,
+            key=key,
+            data={
+                "url": f"/api/live?c={conversation_id}",
+                "heartbeat": HEARTBEAT_SECONDS * 1000,
+                "heard": st.session_state.get("heard", 0),
+            },
+            on_event_change=heard,
             height=1,
         )
 
@@ -138,8 +174,11 @@ def listen(conversation_id: str = "") -> None:
         body()
 
 
-def _heard() -> None:
-    redraw_what_changed("ears")
+def _draw_once_more() -> None:
+    """Let what was drawn since the last heartbeat be drawn again: a click can cut it short."""
+    drawn, sure = st.session_state.drawn, st.session_state.sure
+    for key in [key for key, seen in drawn.items() if key not in sure or sure[key] != seen]:
+        sure[key] = drawn.pop(key)
 
 
 def redraw_what_changed(here: str) -> None:

@@ -15,19 +15,34 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hitl.errors import HitlError
+from hitl.ui.nodelay import send_at_once
 from hitl.ui.office import desk, settings
 
 PATIENCE_SECONDS = 0.1
 RETRY_SECONDS = 2.0
 logger = logging.getLogger("hitl")
+
+# Streamlit's pages hold inline scripts and styles, and its components come as blobs.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'self'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 NOT_ALONE = (
     "This app has no sign-in, so it listens on this machine only, not on {address}. Set "
@@ -45,7 +60,7 @@ def build() -> dict[str, Any]:
     return {
         "lifespan": lifespan,
         "routes": [Route("/healthz", healthz), WebSocketRoute("/api/live", live)],
-        "middleware": [Middleware(ThisMachineOnly)],
+        "middleware": [Middleware(SecurityHeaders), Middleware(ThisMachineOnly)],
     }
 
 
@@ -58,6 +73,21 @@ def _is_loopback(host: str | None) -> bool:
         return ip_address(host or "0.0.0.0").is_loopback
     except ValueError:
         return False
+
+
+class SecurityHeaders:
+    """Tells the browser to load nothing from elsewhere, whatever a text makes the page ask for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
 
 
 class ThisMachineOnly:
@@ -77,6 +107,7 @@ class ThisMachineOnly:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Open the desk, with all its slow imports, while the first visitor is still on the way."""
+    send_at_once()
     threading.Thread(target=_open, name="opening", daemon=True).start()
     yield
     _closing.set()
@@ -84,7 +115,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
         await asyncio.to_thread(desk().engine.stop)
 
 
-_opened, _closing = threading.Event(), threading.Event()
+_opened, _warm, _closing = threading.Event(), threading.Event(), threading.Event()
 
 
 def _open() -> None:
@@ -100,18 +131,19 @@ def _open() -> None:
             _closing.wait(RETRY_SECONDS)
     else:
         return
+    _opened.set()
     from hitl.service import warm_up
 
     warm_up(opened, settings())
     importlib.import_module("pandas")  # the first table would wait for it
     gc.collect()
     gc.freeze()  # what was imported stays; no collection need look at it again
-    _opened.set()
+    _warm.set()
 
 
 async def healthz(_request: Request) -> JSONResponse:
     """200 once agents can run."""
-    if not _opened.is_set():
+    if not _warm.is_set():
         return JSONResponse({"status": "starting"}, status_code=503)
     trouble = desk().engine.trouble
     if trouble:
@@ -123,9 +155,9 @@ async def live(websocket: WebSocket) -> None:
     """Tells a page to look again; says nothing about what changed."""
     if not _same_origin(websocket):
         return await websocket.close(code=1008)
-    await websocket.accept()
     if not _opened.is_set():
         return await websocket.close(code=1013)  # try again later
+    await websocket.accept()
     wake = asyncio.Event()
     loop = asyncio.get_running_loop()
 

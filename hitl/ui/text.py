@@ -1,17 +1,30 @@
 """Safe text: the way by which anything that a model, a tool or a person wrote reaches the page."""
 
 import re
+import textwrap
+from collections.abc import Set
+from functools import lru_cache
+from itertools import chain, zip_longest
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-from hitl.plain import EMOJI_JOINERS
+from hitl.plain import IN_PROSE as IN_PROSE
 from hitl.plain import value as value
 from hitl.plain import visible as visible
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'/@])")
-INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
-ACTIVE = re.compile(r"!(?=\[)|\$|:(?=[a-zA-Z0-9_+-]+(?:\[|:|/))|<")
-blocks = MarkdownIt("commonmark")
+# Images, footnotes, formulas, HTML, Streamlit's directives and icons; not if escaped already.
+ACTIVE = r"!(?=\[)|\[(?=\^)|\$|<|:(?=:|[^\s:\[{]+[\[{])|(?<=:material)/"
+# Where an address begins that a page makes a link of, with every backtick that touches it.
+ADDRESS = r":(?=//)|(?<=www)\."
+ESCAPED = r"\\[!-/:-@\[-`{-~]"
+MARK = re.compile("\ue000(\\d+)\ue001")  # `visible` leaves none of these two in a text
+CODE = ("code_inline", "code_block", "fence")
+PARSERS = [
+    MarkdownIt("commonmark").disable("text_join"),
+    MarkdownIt("commonmark").disable("text_join").enable("table"),
+]
 
 
 def code(text: str) -> str:
@@ -22,9 +35,9 @@ def code(text: str) -> str:
     return f"{fence} {line} {fence}" if "`" in line or line.isspace() else f"{fence}{line}{fence}"
 
 
-def label(text: str) -> str:
+def label(text: str, *, keep: Set[str] = frozenset()) -> str:
     """One line for a label, with everything that Markdown would read made harmless."""
-    return words(" ".join(visible(text).split()))
+    return words(" ".join(visible(text, keep=keep).split()))
 
 
 def words(text: str) -> str:
@@ -42,40 +55,77 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
+@lru_cache(maxsize=256)
 def prose(text: str) -> str:
     """An assistant's Markdown without images, HTML, formulas and Streamlit's own directives.
 
-    Code keeps every character: only text outside of it is escaped.
+    Code keeps every character; outside of it, what would act is escaped. A text that acts even so
+    becomes one block of code.
     """
-    lines = visible(text, keep=EMOJI_JOINERS).split("\n")
-    in_code = {
-        number
-        for token in blocks.parse("\n".join(lines))
-        if token.type in ("fence", "code_block") and token.map
-        for number in range(*token.map)
-    }
-    parts: list[str] = []
-    chunk: list[str] = []
-    for number, line in enumerate(lines):
-        if number in in_code:
-            parts += [_disarm("\n".join(chunk))] if chunk else []
-            parts.append(line)
-            chunk = []
-        else:
-            chunk.append(line)
-    return "\n".join([*parts, *([_disarm("\n".join(chunk))] if chunk else [])])
+    # Streamlit does this too: done after us, it would make text of indented code.
+    written = textwrap.dedent(visible(text, keep=IN_PROSE)).strip()
+    active = _active(written)
+    if not active:
+        return written
+    in_code = _marks_in_code(_replaced(written, active, "\ue000{}\ue001"))
+    escaped = [place for number, place in enumerate(active) if number not in in_code]
+    harmless = _replaced(written, escaped, "\\{1}")
+    return _fenced(written) if _acts(harmless) else harmless
 
 
-def _disarm(text: str) -> str:
-    kept, position = [], 0
-    for span in INLINE_CODE.finditer(text):
-        kept += [_escape(text[position : span.start()]), span.group()]
-        position = span.end()
-    return "".join([*kept, _escape(text[position:])])
+def _active(text: str) -> list[int]:
+    """The places of characters that act unless they are in code."""
+    address = any("`" in word and makes_links(word) for word in re.split(r"[ \t\n]", text))
+    pattern = f"{ESCAPED}|({ACTIVE}{'|' + ADDRESS if address else ''})"
+    found = re.finditer(pattern, text, re.IGNORECASE)
+    return [each.start() for each in found if each[1]]
 
 
-def _escape(text: str) -> str:
-    return ACTIVE.sub(lambda match: "\\" + match.group(), text)
+def _replaced(text: str, places: list[int], form: str) -> str:
+    """The text with other words for some characters: `{0}` is their number, `{1}` themselves."""
+    ends = [0, *(place + 1 for place in places)]
+    pieces = [text[start:end] for start, end in zip(ends, [*places, len(text)], strict=True)]
+    others = [form.format(number, text[place]) for number, place in enumerate(places)]
+    return "".join(chain.from_iterable(zip_longest(pieces, others, fillvalue="")))
+
+
+def _marks_in_code(marked: str) -> set[int]:
+    """The numbers of the marks that are in code, whichever way a page reads the text."""
+    return set.intersection(
+        *(
+            {
+                int(number)
+                for token in tokens
+                if token.type in CODE
+                for number in MARK.findall(token.content)
+            }
+            for tokens in _readings(marked)
+        )
+    )
+
+
+def _acts(markdown: str) -> bool:
+    return any(
+        token.type in ("image", "html_inline", "html_block")
+        or (token.type == "text" and re.search(ACTIVE, token.content))
+        for tokens in _readings(markdown)
+        for token in tokens
+    )
+
+
+def _readings(markdown: str) -> list[list[Token]]:
+    """What a page may see in a text: with tables, if it could hold one, and without."""
+    parsers = PARSERS if "|" in markdown else PARSERS[:1]
+    return [
+        [part for token in parser.parse(markdown) for part in token.children or [token]]
+        for parser in parsers
+    ]
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
 
 
 def is_short(shown: str) -> bool:
