@@ -1,6 +1,7 @@
 """The demo model's scripts: what agents' files say about what to call and say on which words."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -25,6 +26,12 @@ from hitl.toolcalls import Reading
 # A pattern of open fields takes cubic time to miss: what is longer is off script, unread.
 LONGEST_MESSAGE = 1000
 END = "\0"
+OPERATOR = r"(?:[-+*/^%×÷−]|\b(?:plus|minus|times)\b)"
+OPERATOR_AT_END = re.compile(rf"^\s*{OPERATOR}|{OPERATOR}\s*$", re.IGNORECASE)
+GOES_ON_BEFORE = re.compile(rf"(?:\w|{OPERATOR}\s*|\d\s+(?:and\s+)?)$", re.IGNORECASE)
+GOES_ON_AFTER = re.compile(rf"\w|\s*{OPERATOR}|\s+(?:and\s+)?\d", re.IGNORECASE)
+# In the same sentence as what comes next.
+NOT = re.compile(r"\b(?:not|never|cannot|dont|\w+n['’]t)\b[^.!?;\n]*$", re.IGNORECASE)
 
 DEFAULT_SENTENCES = {
     "succeeded": "{{ tool }} ran. Its result: {{ result }}",
@@ -106,11 +113,22 @@ def find(pattern: str, text: str) -> dict[str, Any] | None:
     """The values of a pattern's names where it occurs in a text, or None.
 
     If it can, it reaches to the end: the last field of `e-mail {who}: {text}` takes all the rest.
+    What is only a part of a longer word or sum, or comes after a "not", is no occurrence.
     """
     for pattern_, text_ in (pattern + END, text + END), (pattern, text):
-        if found := _compile(pattern_).search(text_):
-            return dict(found.named)
+        found = _compile(pattern_).search(text_, evaluate_result=False)
+        if found and _stands_alone(found.match, text_):
+            result = found.evaluate_result()
+            if not any(OPERATOR_AT_END.search(skipped) for skipped in result.fixed):
+                return dict(result.named)
     return None
+
+
+def _stands_alone(match: re.Match[str], text: str) -> bool:
+    words = match[0].strip()  # a field takes the blanks around it along
+    start = text.index(words, match.start())
+    before, after = text[:start], text[start + len(words) :]
+    return not (GOES_ON_BEFORE.search(before) or NOT.search(before) or GOES_ON_AFTER.match(after))
 
 
 def _compile(pattern: str) -> parse.Parser:

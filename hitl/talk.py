@@ -103,12 +103,12 @@ class Talk:
 
     def _goes_on(self, conversation_id: str, newest: Run | None) -> bool:
         """What only the one who writes here can set going again."""
+        if newest is not None and newest.status == "failed" and self._retry(newest):
+            return True
         mine = [run for run in self.desk.held(conversation_id) if run.id in self._shown]
         for run in mine:
             self.desk.send_held(run.id)
-        return bool(mine) or (
-            newest is not None and newest.status == "failed" and self._retry(newest)
-        )
+        return bool(mine)
 
     def _retry(self, run: Run) -> bool:
         if not self._first(run.id, run.version, "asked to retry"):

@@ -246,6 +246,33 @@ def test_half_a_number_is_no_number() -> None:
     assert find("{a:d} + {b:d}", "That is -1 + 2.") == {"a": -1, "b": 2}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("10 + 10 + 10", "2 * 3 + 4", "10 - 5 + 3", "10 -5 + 3", "1e3 + 5", "10 + 10%", "x1 + 2"),
+        *("add 1 and 2 and 3", "3 + 4 times 5", "5 and 3 + 4", "1 + 2x", "1 + 2 3"),
+        *("Don't add 1 and 2", "do not add 1 and 2", "Never, ever add 1 and 2", "It's not 1 + 2."),
+        *("Don’t add 1 and 2", "dont add 1 and 2"),
+    ],
+)
+def test_half_of_a_question_and_its_opposite_are_off_script(text: str) -> None:
+    assert "scripted" in str(answer(ADDITION, user(text)).content)
+
+
+@pytest.mark.parametrize(
+    "text", ["What is 1 + 2?", "Do not wait! Add 1 and 2.", "1 + 2 = ?", "(1 + 2)", "“add 1 and 2”"]
+)
+def test_question_among_other_words_is_answered(text: str) -> None:
+    assert arguments(answer(ADDITION, user(text))) == [{"a": 1, "b": 2}]
+
+
+def test_what_a_pattern_skips_is_no_part_of_a_sum() -> None:
+    pattern = "{a:d} + {b:d}{}{c:d} + {d:d}"
+    assert find(pattern, "1 + 2 + 3 + 4") is None
+    assert find(pattern, "1 + 2 * 3 + 4") is None
+    assert find(pattern, "1 + 2, and 3 + 4") == {"a": 1, "b": 2, "c": 3, "d": 4}
+
+
 def test_last_field_takes_the_rest_of_the_message() -> None:
     found = find("e-mail {who}: {text}", "Please e-mail Ana: one\ntwo")
     assert found == {"who": "Ana", "text": "one\ntwo"}

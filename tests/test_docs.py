@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 
+from hitl.demo import DemoLLM
 from hitl.registry import Registry
 from hitl.settings import variables
 
@@ -52,6 +54,11 @@ def test_the_agent_and_tool_of_the_readme_work_as_printed(tmp_path: Path) -> Non
     gardener = registry.get("Gardener")
     assert gardener.tool_names() == ["water"]
     assert gardener.asks("water")
+    message = re.search(r'Gardener and write "(.*?)"', README)
+    assert message is not None
+    asked = DemoLLM(gardener.demo, []).chat([ChatMessage(message[1])]).message
+    [call] = [block for block in asked.blocks if isinstance(block, ToolCallBlock)]
+    assert call.tool_kwargs == {"plant": "rose", "litres": 2}
 
 
 def test_nothing_tracked_names_a_path_of_one_machine() -> None:

@@ -620,7 +620,7 @@ def test_an_approval_outlives_a_model_that_cannot_be_made(play: Play, till: Till
     on = play(agent(till.tool()), pay(1), "Paid.")
     _, run_id = on.send("Pay 1.")
     (request,) = on.waiting(run_id)
-    choose, on.engine._choose_llm = on.engine._choose_llm, _cannot_choose
+    choose, on.engine._choose_llm = on.engine._choose_llm, _refuse
     assert on.approve(request)
     record = on.ended(run_id, "failed")
     assert record.run.error == "There is no such model."
@@ -631,7 +631,7 @@ def test_an_approval_outlives_a_model_that_cannot_be_made(play: Play, till: Till
     assert (on.told(), till.paid) == (["paid 1"], [1])
 
 
-def _cannot_choose(_: Any) -> Any:
+def _refuse(*_: Any, **__: Any) -> Any:
     raise ModelError("There is no such model.")
 
 
@@ -642,7 +642,7 @@ def test_a_history_that_cannot_be_read_costs_no_approval(
     _, run_id = on.send("Pay 1.")
     (request,) = on.waiting(run_id)
     with monkeypatch.context() as patch:
-        patch.setattr("hitl.engine.engine.memory_of", _cannot_choose)
+        patch.setattr("hitl.engine.engine.memory_of", _refuse)
         assert on.approve(request)
         on.ended(run_id, "failed")
     assert till.paid == [1]
@@ -656,7 +656,7 @@ def fails_with_open_requests(play: Play, till: Till, *more: Any) -> tuple[Stage,
     on = play(agent(till.tool()), asks(pay(1), pay(2)), *more)
     conversation, run_id = on.send("Pay.")
     first, _ = on.waiting(run_id, 2)
-    get, on.agents.get = on.agents.get, _cannot_choose
+    get, on.agents.get = on.agents.get, _refuse
     assert on.approve(first)
     record = on.ended(run_id, "failed")
     on.agents.get = get

@@ -180,7 +180,8 @@ class Run:
 
     Args:
         position: orders the runs, also across conversations.
-        config: the agent's configuration when the run started (`AgentConfig.snapshot()`).
+        config: the agent's configuration when the message was sent (`AgentConfig.snapshot()`);
+            tools that asked a person by the time the run started ask in it too.
         turn: how many messages the model has spoken.
         superseded: it ends instead of speaking again.
         version: counts its changes.

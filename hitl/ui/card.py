@@ -13,11 +13,13 @@ from hitl.agents import ToolFacts
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import text
 from hitl.ui.clicks import click, say
+from hitl.ui.live import leave_it_to_the_news
 from hitl.ui.office import desk
 from hitl.ui.people import NOBODY, clock, duration, who
 
 FOOT_HEIGHT = 104
 IN_SENTENCE = 48
+LARGE = 5000
 
 Color = Literal["green", "red", "gray", "blue", "orange"]
 BADGES: dict[str, tuple[str, str, Color]] = {
@@ -145,6 +147,7 @@ def _decide(request_id: str, what: str) -> None:
     verdict = desk().decide(request_id, decision, by=who())
     if verdict.accepted:
         st.session_state.setdefault("decided-here", set()).add(request_id)
+        leave_it_to_the_news()
     else:
         say(_already(verdict.request))
 
@@ -170,6 +173,8 @@ def _tell(request: ToolRequest) -> None:
         st.badge(word, icon=icon, color=color)
         st.text(text.visible(said), width="stretch")
     word, icon, color = OUTCOMES[request.status]
+    if request.status == "approved" and not desk().can_run(request):
+        word, color = "No agent here can run this; it waits for one", "orange"
     with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
         st.badge(f"{word}{_took(request)}", icon=icon, color=color)
         if request.result is not None:
@@ -192,6 +197,10 @@ def _draw_result(request: ToolRequest) -> None:
     """A result in one line, and whole behind a click."""
     result = request.result or ""
     st.text(text.shorten(" ".join(text.visible(result).split()), 32), width="stretch")
-    with st.popover("Result", type="tertiary", key=f"result-{request.id}"):
-        st.caption(f"{len(result)} characters")
-        draw_literal(result)
+    # A large one is sent only to whoever opens it.
+    opening: Literal["rerun", "ignore"] = "rerun" if len(result) > LARGE else "ignore"
+    whole = st.popover("Result", type="tertiary", key=f"result-{request.id}", on_change=opening)
+    if len(result) <= LARGE or whole.open:
+        with whole:
+            st.caption(f"{len(result)} characters")
+            draw_literal(result)

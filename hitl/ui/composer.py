@@ -134,7 +134,8 @@ def send(conversation_id: str, agent_name: str, message: str) -> None:
         return
     desk().send(conversation_id, message, by=who())
     sent()
-    live.redraw_what_changed("composer")
+    if not live.leave_it_to_the_news():
+        live.redraw_what_changed("composer")
 
 
 def _start(agent_name: str, message: str) -> None:

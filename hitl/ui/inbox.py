@@ -6,7 +6,7 @@ import streamlit as st
 
 from hitl.agents import ToolFacts, facts_of
 from hitl.errors import NotFound
-from hitl.journal import ToolRequest
+from hitl.journal import Conversation, ToolRequest
 from hitl.ui import live, text
 from hitl.ui.card import draw_card
 from hitl.ui.office import desk
@@ -61,19 +61,24 @@ def _draw_slot(shown: list[str], slot: int) -> None:
 
 def _draw_request(request: ToolRequest) -> None:
     conversation = desk().conversation(request.conversation_id)
+    title = text.label(conversation.title, keep=text.IN_PROSE)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{text.label(conversation.agent)} · {text.label(conversation.title)}")
-        st.space("stretch")
-        st.page_link(
-            CHAT,
-            label="Open conversation",
-            icon=":material/open_in_new:",
-            query_params={"chat": conversation.id},
-        )
-    draw_card(request, _facts(request))
+        st.caption(f"{text.label(conversation.agent)} · {title}")
+        if conversation.kind == desk().kind:
+            st.space("stretch")
+            st.page_link(
+                CHAT,
+                label="Open conversation",
+                icon=":material/open_in_new:",
+                query_params={"chat": conversation.id},
+            )
+    draw_card(request, _facts(request, conversation))
 
 
-def _facts(request: ToolRequest) -> ToolFacts:
+def _facts(request: ToolRequest, conversation: Conversation) -> ToolFacts:
+    """What this app's tool declares; another program's tool of the same name is not this one."""
+    if conversation.kind not in desk().engine.kinds:
+        return ToolFacts()
     try:
         tool = desk().agent_of(desk().record(request.run_id).run).tool(request.tool)
     except NotFound:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from hitl.errors import HitlError
 from hitl.ui.clicks import follow_up, guarded
+from hitl.ui.listening import is_listening
 
 T = TypeVar("T")
 HEARTBEAT_SECONDS = 10
@@ -161,7 +162,7 @@ def listen(conversation_id: str = "") -> None:
         _ears(
             key=key,
             data={
-                "url": f"/api/live?c={conversation_id}",
+                "url": f"/api/live?c={conversation_id}&page={_page()}",
                 "heartbeat": HEARTBEAT_SECONDS * 1000,
                 "heard": st.session_state.get("heard", 0),
             },
@@ -172,6 +173,22 @@ def listen(conversation_id: str = "") -> None:
     with st.container(key="ears-place", height=1, border=False):
         _start_over(key="start-over", data={"drawing": secrets.token_hex(4)}, height=1)
         body()
+
+
+def _page() -> str:
+    return str(st.session_state.setdefault("page", secrets.token_hex(6)))
+
+
+def leave_it_to_the_news() -> bool:
+    """After a click that changed something: draw nothing now if the page is about to hear of it.
+
+    What the click set off is then drawn once, when it has come to rest or a tenth of a second
+    later, instead of twice. Only to be called by a widget's callback.
+    """
+    if is_listening(_page()):
+        st.rerun(["ears"])
+        return True
+    return False
 
 
 def _draw_once_more() -> None:

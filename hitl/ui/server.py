@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hitl.errors import HitlError
+from hitl.ui.listening import listens
 from hitl.ui.nodelay import send_at_once
 from hitl.ui.office import desk, settings
 
@@ -145,7 +146,8 @@ async def healthz(_request: Request) -> JSONResponse:
     """200 once agents can run."""
     if not _warm.is_set():
         return JSONResponse({"status": "starting"}, status_code=503)
-    trouble = desk().engine.trouble
+    engine = desk().engine
+    trouble = engine.trouble if engine.is_alive else "The engine has stopped; start the app again."
     if trouble:
         return JSONResponse({"status": "trouble", "detail": trouble}, status_code=503)
     return JSONResponse({"status": "ok", "agents": desk().agents.names(), "pid": os.getpid()})
@@ -166,8 +168,10 @@ async def live(websocket: WebSocket) -> None:
 
     unsubscribe = desk().engine.bus.subscribe("", tell)
     reader = asyncio.create_task(_until_closed(websocket))
+    asked = websocket.query_params
     try:
-        await _pump(websocket, wake, reader, websocket.query_params.get("c", ""))
+        with listens(asked.get("page", "")):
+            await _pump(websocket, wake, reader, asked.get("c", ""))
     except WebSocketDisconnect:  # closed while it was being told
         pass
     finally:

@@ -54,8 +54,9 @@ def _draw_conversations() -> None:
         st.caption("Nothing found" if search else "None yet")
     with st.container(gap=None, height=280 if len(found) > 8 else "content", border=False):
         for conversation in found:
+            title = text.shorten(conversation.title or conversation.agent, 34)
             st.button(
-                text.label(text.shorten(conversation.title or conversation.agent, 34)),
+                text.label(title, keep=text.IN_PROSE),
                 key=f"open-{conversation.id}",
                 type="tertiary",
                 on_click=go_to,

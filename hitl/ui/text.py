@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import chain, zip_longest
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from hitl.plain import IN_PROSE as IN_PROSE
@@ -19,12 +20,23 @@ ACTIVE = r"!(?=\[)|\[(?=\^)|\$|<|:(?=:|[^\s:\[{]+[\[{])|(?<=:material)/"
 # Where an address begins that a page makes a link of, with every backtick that touches it.
 ADDRESS = r":(?=//)|(?<=www)\."
 ESCAPED = r"\\[!-/:-@\[-`{-~]"
-MARK = re.compile("\ue000(\\d+)\ue001")  # `visible` leaves none of these two in a text
-CODE = ("code_inline", "code_block", "fence")
-PARSERS = [
-    MarkdownIt("commonmark").disable("text_join"),
-    MarkdownIt("commonmark").disable("text_join").enable("table"),
-]
+MARK = re.compile("\ue000(\\d+)\ue001")
+LINE_END = "\ue002"  # none of these three is left in a text by `visible`
+
+
+def _parser(*rules: str) -> MarkdownIt:
+    parser = MarkdownIt("commonmark").disable("text_join").enable(list(rules))
+    parser.core.ruler.after("block", "line ends", _mark_line_ends)
+    return parser
+
+
+def _mark_line_ends(state: StateCore) -> None:
+    for token in state.tokens:
+        if token.type == "inline":
+            token.content = token.content.replace("\n", f"{LINE_END}\n")
+
+
+PARSERS = [_parser(), _parser("table")]
 
 
 def code(text: str) -> str:
@@ -91,17 +103,25 @@ def _replaced(text: str, places: list[int], form: str) -> str:
 
 def _marks_in_code(marked: str) -> set[int]:
     """The numbers of the marks that are in code, whichever way a page reads the text."""
+    lines = marked.split("\n")
     return set.intersection(
         *(
             {
                 int(number)
                 for token in tokens
-                if token.type in CODE
+                if _is_surely_code(token, lines)
                 for number in MARK.findall(token.content)
             }
             for tokens in _readings(marked)
         )
     )
+
+
+def _is_surely_code(token: Token, lines: list[str]) -> bool:
+    """Whether it is code for the browser too, which knows more that a line can begin with."""
+    if token.type == "code_block" and token.map:
+        return token.map[0] == 0 or not lines[token.map[0] - 1].strip()
+    return token.type == "fence" or (token.type == "code_inline" and LINE_END not in token.content)
 
 
 def _acts(markdown: str) -> bool:

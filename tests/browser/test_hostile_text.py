@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.app_server import AppServer
 from tests.browser.conftest import Visit
 from tests.browser.model import Model
-from tests.browser.visitor import approve, button, cards, say, shows, waiting
+from tests.browser.visitor import approve, button, cards, message_box, say, shows, waiting
 from tests.openai_server import Call, Reply
 
 PLAIN = (
@@ -110,6 +110,53 @@ def test_assistant_speaks_markdown_without_images_html_or_directives(
     shows(page, "$a^2$")
     shows(page, "<img src=http://evil.example/x.png>")
     assert main.locator("img[src*=evil], .katex").count() == 0
+
+
+# What looks like code to one parser, and to another not.
+DISGUISED = (
+    "\\`{}\\`",
+    "a ` b\n\n{}\n\nc ` d",
+    "<pre></pre>\n    {}",
+    "<!-- -->\n    {}",
+    "- ` a\n- {} ` b",
+    "| a | b |\n|---|---|\n| ` | {} ` |",
+    "[](<`>) {} `",
+    "` a\n[^1]: {} ` b\n\n[^1]",
+    "` a\n::leaf\n{} ` b",
+    "[r]: http://evil.example/r\n\t{}",
+    "https://evil.example/`a {} `",
+    "www.evil.example/`a {} `",
+    "    {}",
+)
+
+
+def test_power_that_looks_like_code_is_lost_on_the_page(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    power = "![leak](http://evil.example/leak.png) $a^2$ :red[danger] :material/check:"
+    page = visit(app.url)
+    for number, disguise in enumerate(DISGUISED):
+        model.will(Reply(f"{disguise.format(power)}\n\nend {number}"))
+        say(page, f"Speak {number}")
+        shows(page, f"end {number}")
+    said = page.locator("[data-testid=stChatMessage] [data-testid=stMarkdown]")
+    assert said.count() >= len(DISGUISED)
+    acting = said.locator("img, .katex, .stMarkdownColoredText, [role=img]")
+    assert [each.evaluate("it => it.outerHTML") for each in acting.all()] == []
+
+
+def test_page_loads_nothing_from_elsewhere_even_if_a_text_gets_through(
+    app: AppServer, visit: Visit
+) -> None:
+    page = visit(app.url)
+    expect(message_box(page)).to_be_visible()
+    blocked = page.evaluate(
+        """() => new Promise((resolve) => {
+          document.addEventListener("securitypolicyviolation", (event) => resolve(event.blockedURI))
+          new Image().src = "http://localhost:1/leak.png"
+        })"""
+    )
+    assert blocked == "http://localhost:1/leak.png"
 
 
 def test_100_kilobytes_are_shown_whole_in_message_argument_and_result(
