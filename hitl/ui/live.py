@@ -151,8 +151,8 @@ def listen(conversation_id: str = "") -> None:
     key = f"ears-{conversation_id}"
 
     def heard() -> None:
-        what, _, count = str(st.session_state[key].event).partition(" ")
-        st.session_state.heard = int(count)
+        what, _, count = str(getattr(st.session_state.get(key), "event", "")).partition(" ")
+        st.session_state.heard = int(count or 0)
         if what == "beat":
             _draw_once_more()
         redraw_what_changed("ears")

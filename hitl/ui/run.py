@@ -1,5 +1,6 @@
 """One run on the page: the message, what the agent said and did, its cards, the answer."""
 
+import textwrap
 import time
 from collections.abc import Callable, Hashable
 
@@ -56,8 +57,12 @@ def _agent(record: RunRecord) -> AgentConfig | None:
 
 
 def _draw_message(record: RunRecord) -> None:
+    said = text.visible(record.run.text, keep=text.IN_PROSE)
     with st.chat_message("user"):
-        st.text(text.visible(record.run.text))
+        if said == textwrap.dedent(said).strip():
+            st.text(said)
+        else:  # st.text would move it to the left
+            draw_literal(said)
 
 
 @click
