@@ -13,7 +13,6 @@ from hitl.agents import ToolFacts
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import text
 from hitl.ui.clicks import click, say
-from hitl.ui.live import leave_it_to_the_news
 from hitl.ui.office import desk
 from hitl.ui.people import NOBODY, clock, duration, who
 
@@ -147,7 +146,6 @@ def _decide(request_id: str, what: str) -> None:
     verdict = desk().decide(request_id, decision, by=who())
     if verdict.accepted:
         st.session_state.setdefault("decided-here", set()).add(request_id)
-        leave_it_to_the_news()
     else:
         say(_already(verdict.request))
 

@@ -180,10 +180,10 @@ def _page() -> str:
 
 
 def leave_it_to_the_news() -> bool:
-    """After a click that changed something: draw nothing now if the page is about to hear of it.
+    """After a message was sent: draw nothing now if the page is about to hear of it.
 
-    What the click set off is then drawn once, when it has come to rest or a tenth of a second
-    later, instead of twice. Only to be called by a widget's callback.
+    What it set off is then drawn once, when it has come to rest or a tenth of a second later,
+    instead of twice. Only to be called by a widget's callback.
     """
     if is_listening(_page()):
         st.rerun(["ears"])
