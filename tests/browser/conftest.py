@@ -22,7 +22,8 @@ Visit = Callable[..., Page]
 # Not for the session: while Playwright runs, no other test of this process can use asyncio.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=10_000)
+    # Longer than two heartbeats: what Streamlit loses of a drawing, a heartbeat brings.
+    expect.set_options(timeout=25_000)
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright)
         yield browser
@@ -47,7 +48,7 @@ def visit(browser: Browser, profile: BrowserContext) -> Iterator[Visit]:
     def open_tab(url: str, *, alone: bool = False, script: str = "") -> Page:
         tab = (browser.new_context(reduced_motion="reduce") if alone else profile).new_page()
         tabs.append(tab)
-        tab.set_default_timeout(10_000)
+        tab.set_default_timeout(25_000)
         tab.on("request", lambda request: asked.append(request.url))
         tab.on("websocket", lambda socket: asked.append(socket.url))
         if script:
