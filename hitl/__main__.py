@@ -1,4 +1,4 @@
-"""`python -m hitl`: chat in the terminal, check the agents' files."""
+"""`python -m hitl`: chat in the terminal, check the agents' files, verify and export the audit."""
 
 import argparse
 import os
@@ -11,6 +11,13 @@ or write why not: that rejects it, and the agent is told. Ctrl-C or Ctrl-D leave
 CHECK = """\
 Report on every file in the agents' folder: what is wrong with it, with file and line, which
 tools ask a person first, and which run freely. Exit code 1 if something is wrong."""
+VERIFY = """\
+Check the audit: that no row of it was changed, left out or added, and that for every request what
+was shown is what was approved and what was executed. Names the first row that is broken.
+Exit code 1 if one is. What it proves, with and without HITL_SIGNING_KEY, is in README.md."""
+EXPORT = """\
+Write the audit as lines of JSON, oldest first. `verify --file` checks such a file without the
+database. Secret arguments are in it as salted commitments, results as digests."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     _never_fail_to_print()
     try:
-        return _check() if options.command == "check" else _chat(options)
+        return COMMANDS[options.command](options)
     except BrokenPipeError:  # whoever read our output has left, and so do we
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -51,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "check", help="check the agents' files", description=CHECK, formatter_class=plain
     )
+    verify = commands.add_parser(
+        "verify", help="verify the audit", description=VERIFY, formatter_class=plain
+    )
+    verify.add_argument("--head", metavar="N:HASH", help="a head, logged or exported before")
+    verify.add_argument("--file", metavar="FILE", help="an exported file, instead of the database")
+    commands.add_parser(
+        "export", help="export the audit", description=EXPORT, formatter_class=plain
+    )
     return parser
 
 
@@ -62,11 +77,51 @@ def _chat(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check() -> int:
+def _check(_: argparse.Namespace) -> int:
     from hitl.check import main as check
     from hitl.settings import Settings
 
     return check(Settings.from_env().agents_dir)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from hitl.journal import Journal
+    from hitl.settings import Settings
+    from hitl.verifying import Broken, read_export, verify, verify_entries
+
+    settings = Settings.from_env()
+    key, head = settings.signing_key, options.head
+    try:
+        if options.file:
+            with open(options.file, encoding="utf-8") as lines:
+                found = verify_entries(read_export(lines), key=key, head=head)
+        else:
+            journal = Journal(settings.database_url, signing_key=key)
+            found = journal.read(verify, key=key, head=head)
+    except OSError as error:
+        print(f"{options.file}: {error.strerror}", file=sys.stderr)
+        return 2
+    except Broken as broken:
+        print(f"broken: {broken}")
+        return 1
+    print(
+        f"{found.entries} entries about {found.requests} requests are in order, "
+        f"{'signed' if found.signed else 'not signed'}. Head: {found.head}"
+    )
+    return 0
+
+
+def _export(_: argparse.Namespace) -> int:
+    from hitl.journal import Journal, audit
+    from hitl.settings import Settings
+
+    journal = Journal(Settings.from_env().database_url)
+    for line in journal.read(lambda tx: list(audit.export(tx))):
+        print(line)
+    return 0
+
+
+COMMANDS = {"chat": _chat, "check": _check, "verify": _verify, "export": _export}
 
 
 def _with_history() -> None:

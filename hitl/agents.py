@@ -11,6 +11,7 @@ from llama_index.core.tools import AsyncBaseTool, BaseTool, adapt_to_async_tool
 from pydantic import BaseModel, ConfigDict, Field
 
 from hitl.errors import DeclarationError
+from hitl.rules import ALLOW, ASK, Policy, strictest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,29 +23,36 @@ class ToolFacts:
     Args:
         sentence: what a call does, for people: `Refund {amount} to {customer}`.
         secret: names of the arguments that a card masks until they are revealed.
+        idempotent: whether doing it twice is the same as doing it once, so that a call that was
+            cut off runs again by itself.
     """
 
     sentence: str | None = None
     secret: tuple[str, ...] = ()
+    idempotent: bool = False
 
     def names_in_sentence(self) -> list[str]:
         return [name for _, name, _, _ in string.Formatter().parse(self.sentence or "") if name]
 
 
 def tool(
-    *, sentence: str | None = None, secret: tuple[str, ...] | list[str] = ()
+    *,
+    sentence: str | None = None,
+    secret: tuple[str, ...] | list[str] = (),
+    idempotent: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare beside a function what a reviewer should know about it.
 
     Args:
         sentence: a template of plain argument names: `Refund {amount} to {customer}`.
         secret: names of arguments that are masked on cards.
+        idempotent: whether doing it twice is the same as doing it once.
 
     Raises:
         DeclarationError: if the sentence holds anything but plain names of the function's
             arguments, or `secret` names an argument that the function does not have.
     """
-    facts = ToolFacts(sentence, tuple(secret))
+    facts = ToolFacts(sentence, tuple(secret), idempotent)
 
     def declare(function: Function) -> Function:
         _check_declaration(function, facts)
@@ -101,6 +109,9 @@ class AgentConfig(BaseModel):
         panel_title: what the panel is called.
         reset: brings the demo data back.
         demo: the demo model's script.
+        rules: what is said about tools beyond that: name → `Policy` data, as in an agent's file.
+        expires_after: seconds after which an unanswered request ends; None waits for ever.
+        expires: the same for single tools, by name.
         version: changes whenever the agent's file or its tool modules change.
     """
 
@@ -120,11 +131,25 @@ class AgentConfig(BaseModel):
     panel_title: str = "Panel"
     reset: Callable[[], None] | None = None
     demo: list[dict[str, Any]] = Field(default_factory=list)
+    rules: dict[str, Any] = Field(default_factory=dict)
+    expires_after: float | None = None
+    expires: dict[str, float] = Field(default_factory=dict)
     version: str = ""
 
+    def policy(self, tool_name: str) -> Policy:
+        """What is said about calls of this tool; one that the agent does not have asks."""
+        if tool_name in self.rules:
+            return Policy.from_data(self.rules[tool_name])
+        free = tool_name not in self.tools_requiring_human_confirmation
+        return ALLOW if free and tool_name in self.tool_names() else ASK
+
     def asks(self, tool_name: str) -> bool:
-        """Whether a call of this tool waits for a person."""
-        return tool_name in self.tools_requiring_human_confirmation
+        """Whether a call of this tool may wait for a person."""
+        return self.policy(tool_name).plain not in ("allow", "deny")
+
+    def expiry_of(self, tool_name: str) -> float | None:
+        """Seconds after which an unanswered request of this tool ends; None if never."""
+        return self.expires.get(tool_name, self.expires_after)
 
     def tool(self, name: str) -> AsyncBaseTool | None:
         """The tool of that name, or None."""
@@ -144,26 +169,61 @@ class AgentConfig(BaseModel):
             "model": self.model,
             "temperature": self.temperature,
             "state": copy.deepcopy(self.state),
-            "tools": {name: "ask" if self.asks(name) else "allow" for name in self.tool_names()},
+            "tools": {name: self.policy(name).as_data() for name in self.tool_names()},
             "version": self.version,
         }
 
     def as_strict_as(self, other: "AgentConfig") -> "AgentConfig":
-        """This agent, which also asks wherever the other one does."""
-        asking = [name for name in self.tool_names() if self.asks(name) or other.asks(name)]
-        return self.model_copy(update={"tools_requiring_human_confirmation": asking})
+        """This agent, each of its tools under the stricter of both agents' rules."""
+        known = other.tool_names()
+        return self._ruled(
+            {
+                name: strictest(self.policy(name), other.policy(name))
+                if name in known
+                else self.policy(name)
+                for name in self.tool_names()
+            }
+        )
+
+    def with_present_tools(self, present: "AgentConfig") -> "AgentConfig":
+        """This agent with the tools and expiry that it has now, and never laxer rules.
+
+        Args:
+            present: the agent as its file is now.
+        """
+        strict = present.as_strict_as(self)
+        taken = ("tools", "tools_requiring_human_confirmation", "rules", "expires_after", "expires")
+        return self.model_copy(update={name: getattr(strict, name) for name in taken})
 
     def changed(self, changes: dict[str, Any]) -> "AgentConfig":
         """This agent with some of its settings replaced.
 
         Args:
             changes: any of `system_prompt`, `model`, `temperature`, `state`, and `tools`
-                (name → "ask" or "allow").
+                (name → `Policy` data).
         """
-        policy = {**self.snapshot()["tools"], **changes.get("tools", {})}
+        said = changes.get("tools", {})
         plain = {key: value for key, value in changes.items() if key in CHANGEABLE}
-        asking = [name for name in self.tool_names() if policy[name] != "allow"]
-        return self.model_copy(update={**plain, "tools_requiring_human_confirmation": asking})
+        policies = {
+            name: Policy.from_data(said[name]) if name in said else self.policy(name)
+            for name in self.tool_names()
+        }
+        return self.model_copy(update=plain)._ruled(policies)
+
+    def _ruled(self, policies: dict[str, Policy]) -> "AgentConfig":
+        """This agent under other rules."""
+        return self.model_copy(
+            update={
+                "tools_requiring_human_confirmation": [
+                    name for name, policy in policies.items() if policy != ALLOW
+                ],
+                "rules": {
+                    name: policy.as_data()
+                    for name, policy in policies.items()
+                    if policy not in (ALLOW, ASK)
+                },
+            }
+        )
 
 
 CHANGEABLE = ("system_prompt", "model", "temperature", "state")

@@ -38,6 +38,9 @@ DEFAULT_SENTENCES = {
     "rejected": "I did not run {{ tool }}: it was not approved. Reason: {{ reason }}",
     "failed": "{{ tool }} failed: {{ error }}",
     "unknown": "{{ tool }} started, but nobody knows its outcome. It was not run again.",
+    "worked": "{{ tool }} started, and a person says that it worked. {{ result }}",
+    "not_done": "{{ tool }} started, and a person says that it did not happen. {{ result }}",
+    "denied": "I did not run {{ tool }}: the rules do not allow it ({{ reason }}).",
     "cancelled": "{{ tool }} was not executed: the run was stopped first.",
     "expired": "{{ tool }} was not executed: nobody decided in time.",
 }
@@ -167,6 +170,9 @@ class DemoCall(Declared):
         rejected: says that it was not approved, and the `reason`.
         failed: says what `error` there was.
         unknown: says that it started and nobody knows what came of it.
+        worked: says that its end was not seen, and that a person says that it worked.
+        not_done: the same, if it did not happen.
+        denied: says that a rule, the `reason`, forbids it.
         cancelled: says that the run was stopped before it started.
         expired: says that nobody decided in time.
     """
@@ -178,6 +184,9 @@ class DemoCall(Declared):
     rejected: Template | None = None
     failed: Template | None = None
     unknown: Template | None = None
+    worked: Template | None = None
+    not_done: Template | None = None
+    denied: Template | None = None
     cancelled: Template | None = None
     expired: Template | None = None
 

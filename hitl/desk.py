@@ -3,150 +3,30 @@
 import math
 import threading
 import time
-from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
-from llama_index.core.llms import ChatMessage
-
-from hitl.agents import AgentConfig
-from hitl.engine import Engine
-from hitl.engine.engine import Agents
 from hitl.errors import NotFound, Refused
 from hitl.handler import ConversationHandler
 from hitl.journal import (
     Approve,
-    Conversation,
     Decision,
-    Journal,
-    ModelCall,
-    Run,
-    RunRecord,
-    ToolCall,
-    ToolRequest,
+    Resolution,
     Verdict,
     conversations,
     deeds,
-    model_calls,
+    dispatch,
     requests,
     runs,
 )
-from hitl.journal.history import JournalChatStore
-from hitl.journal.values import require_decision
+from hitl.journal.values import require_decision, require_resolution
 from hitl.library import edited
-from hitl.toolcalls import validate
+from hitl.toolcalls import checked_call
+from hitl.views import Views
 
 
-class Desk:
-    """The one door between people and the journal. Safe from any thread.
-
-    Args:
-        kind: the kind of conversations that are started here.
-    """
-
-    def __init__(
-        self, journal: Journal, engine: Engine, agents: Agents, *, kind: str = "chat"
-    ) -> None:
-        self.journal, self.engine, self.agents, self.kind = journal, engine, agents, kind
-
-    # What there is to see
-
-    def recent(self, search: str = "") -> list[Conversation]:
-        """Conversations, newest first, that contain `search`."""
-        return self.journal.read(conversations.recent, search=search, kinds=(self.kind,))
-
-    def conversation(self, conversation_id: str) -> Conversation:
-        """The conversation.
-
-        Raises:
-            NotFound: if there is none with that id.
-        """
-        return self.journal.read(conversations.get, conversation_id)
-
-    def transcript(
-        self, conversation_id: str, *, limit: int, before: int | None = None
-    ) -> list[RunRecord]:
-        """The newest `limit` runs, oldest first, with all that was said and asked in them."""
-        return self.journal.read(
-            conversations.transcript, conversation_id, limit=limit, before=before
-        )
-
-    def runs_after(self, conversation_id: str, position: int) -> list[Run]:
-        """The conversation's runs after a position, oldest first; nothing that was not sent."""
-        return self.journal.read(conversations.runs_after, conversation_id, position)
-
-    def mark(self, conversation_id: str) -> tuple[Hashable, bool]:
-        """What anybody could see of a conversation, and of the inbox, in short.
-
-        Returns:
-            the mark, which changes when that changes; and whether the conversation rests, so that
-            nothing will change before a person does something.
-        """
-        version, waiting, rests = self.journal.read(conversations.mark, conversation_id)
-        return (version, waiting, self.engine.live_length(conversation_id)), rests
-
-    def record(self, run_id: str) -> RunRecord:
-        """One run with all that was said and asked in it.
-
-        Raises:
-            NotFound: if there is none with that id.
-        """
-        return self.journal.read(conversations.record, run_id)
-
-    def held(self, conversation_id: str) -> list[Run]:
-        """Messages that wait for their author, or for the conversation to be free."""
-        return self.journal.read(conversations.held, conversation_id)
-
-    def pending(
-        self, *, conversation_id: str | None = None, limit: int | None = None, skip: int = 0
-    ) -> list[ToolRequest]:
-        """What waits for a person, oldest first, over all conversations or in one."""
-        return self.journal.read(
-            requests.pending, conversation_id=conversation_id, limit=limit, skip=skip
-        )
-
-    def count_pending(self) -> int:
-        """How many requests wait for a person, over all conversations."""
-        return self.journal.read(requests.count_pending)
-
-    def request(self, request_id: str) -> ToolRequest | None:
-        """The request as it stands now, or None."""
-        return self.journal.read(requests.get, request_id)
-
-    def details(self, run_id: str) -> list[ModelCall]:
-        """Every call of the model in a run: what was sent, what came back."""
-        return self.journal.read(model_calls.of_run, run_id)
-
-    def history(self, conversation_id: str) -> list[ChatMessage]:
-        """The messages of the conversation's ended runs."""
-        return JournalChatStore(self.journal).get_messages(conversation_id)
-
-    def active(self, conversation_id: str) -> Run | None:
-        """The run that works or waits, if any."""
-        return self.journal.read(runs.active, conversation_id)
-
-    def is_busy(self, conversation_id: str) -> bool:
-        """Whether a run works, waits, or is about to start."""
-        queued = any(run.status == "queued" for run in self.held(conversation_id))
-        return queued or self.active(conversation_id) is not None
-
-    def agent_of(self, run: Run) -> AgentConfig:
-        """The agent as the run started with it.
-
-        Raises:
-            NotFound: if its file is gone or broken.
-        """
-        return self.agents.get(run.agent, run.config.get("version")).changed(run.config)
-
-    def agent_in(self, conversation: Conversation) -> AgentConfig:
-        """The agent as the conversation's next message will find it.
-
-        Raises:
-            NotFound: if its file is gone or broken.
-        """
-        return self.agents.get(conversation.agent).changed(conversation.changes)
-
-    # What can be done
+class Desk(Views):
+    """The one door between people and the journal. Safe from any thread."""
 
     def start(self, agent: str, *, changes: dict[str, Any] | None = None) -> str:
         """A new conversation; returns its id."""
@@ -161,14 +41,23 @@ class Desk:
             conversation_id: chosen by whoever begins; `[a-z0-9]+`, and hard to guess.
 
         Raises:
-            Refused: if the message is empty.
+            Refused: if the message is empty, or too long.
             NotFound: if the agent is gone.
         """
-        if not text.strip():
-            raise Refused("The message is empty.")
+        self._check_message(text)
         config = self.agents.get(agent).changed(changes).snapshot()
         self.journal.write(deeds.begin, conversation_id, agent, changes, text, by, config)
         self.engine.look()
+
+    def _check_message(self, text: str) -> None:
+        longest = self.engine.limits.message
+        if not text.strip():
+            raise Refused("The message is empty.")
+        if len(text) > longest:
+            raise Refused(
+                f"The message has {len(text)} characters, and at most {longest} are taken. "
+                "Shorten it, or set HITL_MAX_MESSAGE."
+            )
 
     def handler(self, conversation_id: str, by: str) -> ConversationHandler:
         """A handler for the conversation.
@@ -185,11 +74,10 @@ class Desk:
         While requests wait it is held for its author; while the agent works it is queued.
 
         Raises:
-            Refused: if it is empty, or the conversation is none that takes messages here.
+            Refused: if it is empty or too long, or the conversation is none that takes messages here.
             NotFound: if the conversation or its agent is gone.
         """
-        if not text.strip():
-            raise Refused("The message is empty.")
+        self._check_message(text)
         conversation = self.conversation(conversation_id)
         if conversation.kind != self.kind:
             raise Refused("This conversation takes no messages; start a new chat instead.")
@@ -202,7 +90,7 @@ class Desk:
         """Approve or reject a request; only one decision ever counts.
 
         Raises:
-            InvalidArguments: if edited arguments don't fit the tool.
+            InvalidArguments: if edited arguments don't fit the tool, or its rules forbid them.
             TypeError: if it is neither `Approve` nor `Reject`.
         """
         require_decision(decision)
@@ -210,22 +98,27 @@ class Desk:
         if request is None:
             return Verdict(False, None)
         if isinstance(decision, Approve) and decision.arguments is not None:
-            agent = self.agent_of(self.record(request.run_id).run)
+            agent = self.present_agent_of(self.record(request.run_id).run)
             checked = edited(agent, request.tool, request.arguments, decision.arguments)
             decision = replace(decision, arguments=checked.arguments)
         verdict = self.journal.write(requests.decide, request_id, decision, by)
         self.engine.look(request.run_id)
         return verdict
 
-    def can_run(self, request: ToolRequest) -> bool:
-        """Whether the engine here would carry out an approval of this request.
+    def resolve(self, request_id: str, resolution: Resolution, *, by: str) -> Verdict:
+        """Say what came of a call whose outcome is unknown, or have it run again.
 
         Raises:
-            NotFound: if its conversation is gone.
+            Refused: if it is to run again in a run that has ended.
+            TypeError: if it is no resolution.
         """
-        conversation = self.conversation(request.conversation_id)
-        known = conversation.kind in self.engine.kinds
-        return known and conversation.agent in self.agents.names()
+        require_resolution(resolution)
+        request = self.request(request_id)
+        if request is None:
+            return Verdict(False, None)
+        verdict = self.journal.write(dispatch.resolve, request_id, resolution, by)
+        self.engine.look(request.run_id)
+        return verdict
 
     def stop(self, conversation_id: str, *, by: str) -> None:
         """End the present run; messages that were queued behind it are held for their author."""
@@ -313,10 +206,9 @@ class Desk:
             InvalidArguments: if the arguments don't fit the tool.
         """
         config = self.agents.get(agent)
-        found = config.tool(tool)
-        if found is None:
+        if config.tool(tool) is None:
             raise NotFound(f"Agent {agent!r} has no tool {tool!r}.")
-        call = ToolCall(tool, validate(found, arguments), "by-hand", asks=config.asks(tool))
+        call = checked_call(config, tool, arguments, "by-hand")
         conversation_id = self.journal.write(
             deeds.try_call, config.name, call, by, config.snapshot()
         )

@@ -12,8 +12,8 @@ from llama_index.core.workflow import Event
 
 from hitl.errors import Refused
 from hitl.events import ToolRequestEvent
-from hitl.journal import Decision, ToolRequest, Verdict
-from hitl.journal.values import require_decision
+from hitl.journal import Decision, Resolution, ToolRequest, Verdict
+from hitl.journal.values import require_decision, require_resolution
 from hitl.toolcalls import chat_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,19 @@ class ConversationHandler:
             return Verdict(False, None)
         return self.desk.decide(request_id, decision, by=self.by)
 
+    def resolve(self, request_id: str, resolution: Resolution) -> Verdict:
+        """Say what came of a call of this conversation whose outcome is unknown.
+
+        Raises:
+            Refused: if it is to run again in a run that has ended.
+            TypeError: if it is no resolution.
+        """
+        require_resolution(resolution)
+        request = self.desk.request(request_id)
+        if request is None or request.conversation_id != self.conversation_id:
+            return Verdict(False, None)
+        return self.desk.resolve(request_id, resolution, by=self.by)
+
     def stop(self) -> None:
         """End the present run: what waits is cancelled, a running tool becomes unknown."""
         self.desk.stop(self.conversation_id, by=self.by)
@@ -85,13 +98,13 @@ class ConversationHandler:
 
     def _not_yet_asked(self, asked: set[str]) -> Iterator[ToolRequestEvent]:
         for request in self.pending():
-            if request.id not in asked:
+            if request.id not in asked and request.status == "pending":
                 asked.add(request.id)
                 yield ToolRequestEvent(
                     prefix=f"Tool {request.tool} requires human approval.",
                     tool_name=request.tool,
                     tool_id=request.id,
-                    tool_kwargs=request.arguments,
+                    tool_kwargs=request.final_arguments,
                 )
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:

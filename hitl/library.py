@@ -13,7 +13,7 @@ from hitl.journal import Approve, Decision, Journal, Reject, conversations, requ
 from hitl.journal.tables import readable
 from hitl.journal.values import same
 from hitl.segment import Segment
-from hitl.toolcalls import InvalidArguments, validate
+from hitl.toolcalls import InvalidArguments, checked_call
 
 BY = "Library"
 FOREVER = 10 * 365 * 24 * 3600.0
@@ -88,12 +88,11 @@ def edited(
     """An approval of the arguments as asked, or of other ones, checked like the model's own.
 
     Raises:
-        InvalidArguments: if the other ones don't fit the tool.
+        InvalidArguments: if the other ones don't fit the tool, or its rules forbid them.
     """
     if wanted is None or same(wanted, asked):
         return Approve()
-    tool = agent.tool(tool_name)
-    if tool is None:
-        raise InvalidArguments(f"tool {tool_name} does not exist.")
-    arguments = validate(tool, wanted)
-    return Approve(None if same(arguments, asked) else arguments)
+    call = checked_call(agent, tool_name, wanted, "")
+    if call.denied:
+        raise InvalidArguments(f"the agent's rules do not allow it: {call.rule}.")
+    return Approve(None if same(call.arguments, asked) else call.arguments)

@@ -1,25 +1,43 @@
 """What one workflow run works on: one run of the journal, from here until people must decide."""
 
+import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, TypeVar
 
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
+from llama_index.core.tools import AsyncBaseTool
+from sqlalchemy import Connection
 
-from hitl.agents import AgentConfig
+from hitl import window
+from hitl.agents import AgentConfig, facts_of
 from hitl.answers import Answer
+from hitl.errors import JournalUnavailable, ModelError
 from hitl.journal import (
     Journal,
     ModelCall,
+    RunAgain,
     RunRecord,
     ToolRequest,
     conversations,
+    dispatch,
     model_calls,
     requests,
     runs,
 )
+from hitl.journal.dispatch import IDEMPOTENT
 from hitl.journal.values import RequestStatus, RunStatus
+from hitl.limits import DEFAULT_LIMITS, Limits, cut_for_model
+from hitl.repeats import marked, most_repeats
 from hitl.toolcalls import assistant_message, chat_of, check_calls
+from hitl.validity import dispatch_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+LONGEST_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -68,18 +86,15 @@ def next_move(record: RunRecord, *, speaks: bool = True) -> Move:
     if record.run.has_ended:
         return Leave()
     turn = record.run.turn
-    waiting: dict[str, list[ToolRequest]] = {
-        status: [] for status in ("pending", "approved", "running")
-    }
-    for request in record.requests_of(turn):
-        waiting.get(request.status, []).append(request)
-    if waiting["approved"]:
-        return Start(waiting["approved"])
-    if waiting["running"]:
+    present = record.requests_of(turn)
+    if approved := [request for request in present if request.status == "approved"]:
+        return Start(approved)
+    if any(request.status == "running" for request in present):
         return WaitForTools()
-    if waiting["pending"]:
+    if any(request.waits for request in present):
         return WaitForPeople()
-    if record.run.superseded or (turn > 0 and not speaks):
+    ends = record.run.superseded or record.run.stopped_by is not None
+    if ends or (turn > 0 and not speaks):
         return End()
     return Speak(turn + 1)
 
@@ -96,6 +111,7 @@ class Segment:
             goes wrong with them then finds every call settled: no approval can be lost by it.
         parks: end when only people can move the run on, instead of waiting for their events.
         speaks: False for a call put through the gate by hand, which has no model.
+        present: the agent as it is at this moment, its rules never laxer than when the run began.
     """
 
     journal: Journal
@@ -107,6 +123,8 @@ class Segment:
     make_model: Callable[[], Awaitable[tuple[LLM, Sequence[ChatMessage]]]] | None = None
     parks: bool = False
     speaks: bool = True
+    present: Callable[[], Awaitable[AgentConfig]] | None = None
+    limits: Limits = DEFAULT_LIMITS
     started: set[str] = field(default_factory=set)
     spoken: int = 0
 
@@ -119,7 +137,45 @@ class Segment:
 
     async def record(self) -> RunRecord:
         """The run as the journal holds it now."""
-        return await self.journal.aread(conversations.record, self.run_id)
+        return await self._patiently(
+            lambda: self.journal.aread(conversations.record, self.run_id),
+        )
+
+    async def _write(
+        self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._patiently(lambda: self.journal.awrite(action, *args, **kwargs))
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it, however long the database is away: what is known by now must not be lost."""
+        pause = 0.05
+        while True:
+            try:
+                return await work()
+            except JournalUnavailable:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def take_up(self) -> None:
+        """Begin: what was cut off runs again by itself, if it is declared to bear that."""
+        record = await self.record()
+        for request in record.requests_of(record.run.turn):
+            if request.is_in_doubt and record.run.stopped_by is None:
+                await self._repeat_if_idempotent(record, request)
+
+    async def _repeat_if_idempotent(self, record: RunRecord, request: ToolRequest) -> None:
+        tool = (await self.present_agent()).tool(request.tool)
+        place = (request.turn, request.place)
+        attempts = [each for each in record.requests if (each.turn, each.place) == place]
+        bears_it = tool is not None and facts_of(tool).idempotent
+        if bears_it and len(attempts) < self.limits.idempotent_attempts:
+            await self._write(dispatch.resolve, request.id, RunAgain(), IDEMPOTENT)
+
+    async def present_agent(self) -> AgentConfig:
+        """The agent with its tools and rules as they are now."""
+        if self.present is not None:
+            self.agent = await self.present()
+        return self.agent
 
     def to_start(self, approved: list[ToolRequest]) -> list[ToolRequest]:
         """Those of the approved calls that this segment has not sent on their way yet."""
@@ -133,8 +189,28 @@ class Segment:
         return first
 
     def messages(self, record: RunRecord) -> list[ChatMessage]:
-        """What the model reads: system prompt, history, and this run so far."""
-        return [self.system_message(), *self.history, *chat_of(record)]
+        """What the model reads: system prompt, history, and this run so far, as far as it fits.
+
+        Raises:
+            ModelError: if this run alone is too long for the model.
+        """
+        assert self.llm is not None
+        return window.fit(
+            self.system_message(),
+            [self._cut(message) for message in self.history],
+            [self._cut(message) for message in chat_of(record)],
+            tools=self.agent.tools or [],
+            window=self.llm.metadata.context_window,
+        )
+
+    def _cut(self, message: ChatMessage) -> ChatMessage:
+        """A tool's result as the model gets it; the journal keeps it whole."""
+        content = str(message.content or "")
+        if message.role != MessageRole.TOOL or len(content) <= self.limits.result:
+            return message
+        cut = cut_for_model(content, self.limits.result)
+        extra = message.additional_kwargs
+        return ChatMessage(role=MessageRole.TOOL, content=cut, additional_kwargs=extra)
 
     def system_message(self) -> ChatMessage:
         prompt = (self.agent.system_prompt or "").strip()
@@ -147,18 +223,44 @@ class Segment:
     ) -> RunRecord:
         """Write down a turn of the model: its message, its calls, what was sent and received."""
         turn = record.run.turn + 1
-        calls = check_calls(self.agent, answer.calls, turn)
+        agent = await self.present_agent()
+        calls = marked(record, check_calls(agent, answer.calls, turn, self.limits))
         said = assistant_message(answer.text, answer.calls, calls)
         kept = self.model_call(turn, sent, since, answer=answer)
-        await self.journal.awrite(runs.speak, record.run, self.owner, said, calls, kept)
+        await self._write(runs.speak, record.run, self.owner, said, calls, kept)
         return await self.record()
+
+    def stop_if_it_insists(self, record: RunRecord) -> None:
+        """End the run of a model that asks again and again for what was rejected.
+
+        Raises:
+            ModelError: if it has done so too often.
+        """
+        if (times := most_repeats(record)) >= self.limits.repeats:
+            raise ModelError(
+                f"The model asked {times} times more for a call that was rejected, so it was "
+                "stopped. Nothing of that was executed. Say what it should do instead."
+            )
+
+    def stop_if_endless(self, turn: int) -> None:
+        """End a run that goes on and on.
+
+        Raises:
+            ModelError: if it has taken more turns than the limits allow.
+        """
+        if turn > self.limits.turns_per_run:
+            raise ModelError(
+                f"The agent took {turn - 1} turns for one message, which is the limit, and was "
+                "stopped. Write that it should go on, or set HITL_MAX_TURNS."
+            )
 
     async def failed_to_speak(
         self, record: RunRecord, sent: list[ChatMessage], since: float, error: BaseException
     ) -> None:
         """Keep the record of a model call that brought no answer."""
         kept = self.model_call(record.run.turn + 1, sent, since, error=error)
-        await self.journal.awrite(model_calls.keep, kept)
+        with suppress(JournalUnavailable):  # it is only the record of a failure
+            await self.journal.awrite(model_calls.keep, kept)
 
     def model_call(
         self,
@@ -189,20 +291,31 @@ class Segment:
             tokens_out=answer.tokens_out if answer else None,
         )
 
-    async def claim(self, request_id: str) -> ToolRequest | None:
-        """Take an approved call for execution; None if it may not start."""
-        return await self.journal.awrite(requests.claim, request_id, self.owner)
+    async def claim(self, request_id: str) -> tuple[ToolRequest, AsyncBaseTool | None] | None:
+        """Take an approved call for execution, with the tool to execute; None if it may not start.
+
+        What is compared with the approval is the very tool that is returned.
+        """
+        request = await self._patiently(lambda: self.journal.aread(requests.get, request_id))
+        if request is None:
+            return None
+        agent = await self.present_agent()
+        now = dispatch_of(agent, request)
+        token = secrets.token_hex(8)
+        claimed = await self._write(dispatch.claim, request_id, self.owner, token, now)
+        return None if claimed is None else (claimed, agent.tool(request.tool))
 
     async def settle(self, request: ToolRequest, *, failed: bool, result: str) -> None:
         """Write down what came of a call."""
         status: RequestStatus = "failed" if failed else "succeeded"
-        await self.journal.awrite(requests.settle, request.id, self.owner, status, result)
+        token = request.claim or ""
+        await self._write(dispatch.settle, request.id, self.owner, token, status, result)
 
     async def park(self) -> bool:
         """Let go of the run; False if something happened meanwhile and there is more to do."""
-        return await self.journal.awrite(runs.park, self.run_id, self.owner)
+        return await self._write(runs.park, self.run_id, self.owner)
 
     async def end(self) -> None:
         """End the run without another word of the model."""
         status: RunStatus = "superseded" if self.speaks else "answered"
-        await self.journal.awrite(runs.finish, self.run_id, self.owner, status)
+        await self._write(runs.finish, self.run_id, self.owner, status)

@@ -35,7 +35,13 @@ def open_desk(settings: Settings) -> Desk:
     from hitl.llm import choose_llm, explain  # slow to import; the page need not wait for it
 
     registry = Registry(settings.agents_dir)
-    journal = Journal(settings.database_url)
-    engine = Engine(journal, registry, partial(choose_llm, settings=settings), explain=explain)
+    journal = Journal(settings.database_url, signing_key=settings.signing_key)
+    engine = Engine(
+        journal,
+        registry,
+        partial(choose_llm, settings=settings),
+        explain=explain,
+        limits=settings.limits,
+    )
     engine.start()
     return Desk(journal, engine, registry)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hitl.errors import DeclarationError
+from hitl.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,10 +31,32 @@ def _url(text: str) -> str:
 
 
 def _database_url(text: str) -> str:
-    """a SQLAlchemy address such as sqlite:////srv/hitl.sqlite or postgresql+psycopg://…"""
+    """a SQLAlchemy address such as sqlite:////srv/hitl.sqlite or postgresql://…"""
     if not re.match(r"[a-z][a-z0-9]*(\+\w+)?://", text):
         raise ValueError
+    # What hosts call it; without a driver's name SQLAlchemy might take one that is not installed.
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+
+
+def _signing_key(text: str) -> str:
+    """a text of at least 16 characters"""
+    if len(text) < 16:
+        raise ValueError
     return text
+
+
+def _count(text: str) -> int:
+    """a whole number above 0"""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _result_characters(text: str) -> int:
+    """a whole number of characters, at least 1000"""
+    if (number := int(text)) < 1000:
+        raise ValueError
+    return number
 
 
 def _tokens(text: str) -> int:
@@ -86,6 +109,14 @@ class Settings:
         database_url: `HITL_DATABASE_URL`, by default `sqlite:///<data_dir>/hitl.sqlite`.
         agents_dir: `HITL_AGENTS_DIR`, by default `agents` in the project's folder.
         allow_anonymous: `HITL_ALLOW_ANONYMOUS`, 1 to listen on other addresses without sign-in.
+        signing_key: `HITL_SIGNING_KEY`, at least 16 characters; makes the audit's chain an HMAC.
+        max_message: `HITL_MAX_MESSAGE`, characters of a user's message; like the following, its
+            default and meaning are those of `Limits`.
+        max_arguments: `HITL_MAX_ARGUMENTS`, characters of one call's arguments.
+        max_result: `HITL_MAX_RESULT`, characters of a result that the model is sent, at least 1000.
+        max_requests: `HITL_MAX_REQUESTS`, tool calls that a model may ask for at once.
+        max_turns: `HITL_MAX_TURNS`, times that a model may speak for one message.
+        max_runs: `HITL_MAX_RUNS`, runs that one process works on at once.
     """
 
     openai_api_key: str | None = _from("OPENAI_API_KEY", read=_key, default=None, secret=True)
@@ -99,11 +130,32 @@ class Settings:
     database_url: str = _from("HITL_DATABASE_URL", read=_database_url, default="", secret=True)
     agents_dir: Path = _from("HITL_AGENTS_DIR", read=_folder, default=ROOT / "agents")
     allow_anonymous: bool = _from("HITL_ALLOW_ANONYMOUS", read=_switch, default=False)
+    signing_key: str | None = _from(
+        "HITL_SIGNING_KEY", read=_signing_key, default=None, secret=True
+    )
+    max_message: int = _from("HITL_MAX_MESSAGE", read=_count, default=Limits.message)
+    max_arguments: int = _from("HITL_MAX_ARGUMENTS", read=_count, default=Limits.arguments)
+    max_result: int = _from("HITL_MAX_RESULT", read=_result_characters, default=Limits.result)
+    max_requests: int = _from("HITL_MAX_REQUESTS", read=_count, default=Limits.requests_per_turn)
+    max_turns: int = _from("HITL_MAX_TURNS", read=_count, default=Limits.turns_per_run)
+    max_runs: int = _from("HITL_MAX_RUNS", read=_count, default=Limits.runs_at_once)
 
     def __post_init__(self) -> None:
         if not self.database_url:
             database = f"sqlite:///{self.data_dir / 'hitl.sqlite'}"
             object.__setattr__(self, "database_url", database)
+
+    @property
+    def limits(self) -> Limits:
+        """How much is too much in this installation."""
+        return Limits(
+            message=self.max_message,
+            arguments=self.max_arguments,
+            result=self.max_result,
+            requests_per_turn=self.max_requests,
+            turns_per_run=self.max_turns,
+            runs_at_once=self.max_runs,
+        )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

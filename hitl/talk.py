@@ -3,20 +3,35 @@
 import shutil
 import string
 import threading
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Any
 
 from hitl.agents import ToolFacts, facts_of
 from hitl.desk import Desk
 from hitl.errors import NotFound, Refused
 from hitl.handler import LOOK_AGAIN_SECONDS
-from hitl.journal import Approve, Decision, Reject, Run, RunRecord, ToolRequest
-from hitl.journal.values import OPEN
+from hitl.journal import (
+    Approve,
+    Decision,
+    ItDidNotHappen,
+    ItWorked,
+    Reject,
+    Resolution,
+    Run,
+    RunAgain,
+    RunRecord,
+    ToolRequest,
+)
+from hitl.journal.values import REPLACED
 from hitl.plain import Rows, value, visible
+from hitl.secrecy import masked
 from hitl.toolcalls import outcome_text
 
 YES, NO = ("y", "yes"), ("n", "no")
 APPROVE, RETRY, MESSAGE = "approve? [y/n/reason] ", "retry? [y/n] ", "\nYou: "
+REVEAL = "?"
+RESOLVE = "run again, it worked, or it did not happen? [r/w/n] "
+RESOLUTIONS: dict[str, Resolution] = {"r": RunAgain(), "w": ItWorked(), "n": ItDidNotHappen()}
 IN_SENTENCE = 48
 SHOWN_AGAIN = 3
 
@@ -176,9 +191,12 @@ class Talk:
             self._draw_card(f"#{number} {request.tool}", request, self._facts(request, run))
         if request.status == "pending":
             request = self._decide(request)
+        elif request.is_in_doubt and run.is_active:
+            request = self._resolve(request)
         if request.decision and self._first(request.id, "decision"):
             self.card.line(f"#{number} {decided(request)}")
-        if request.status not in (*OPEN, "rejected") and self._first(request.id, "outcome"):
+        told = request.status in (*REPLACED, "rejected") or request.is_open
+        if not told and self._first(request.id, "outcome"):
             self.card.line(f"#{number} → {outcome_text(request)}")
 
     def _decide(self, request: ToolRequest) -> ToolRequest:
@@ -186,9 +204,20 @@ class Talk:
         present = self.desk.request(request.id) or request
         if present.status != "pending":  # decided elsewhere, while another one was asked about
             return present
-        while not (answer := self.ask(APPROVE).strip()):
-            pass
+        while (answer := self.ask(APPROVE).strip()) in ("", REVEAL):
+            if answer == REVEAL:
+                self._draw_arguments(request.final_arguments)
         verdict = self.desk.decide(request.id, decision_of(answer), by=self.by)
+        if not verdict.accepted:
+            self.note.line("Your answer did not count: this was settled elsewhere meanwhile.")
+        return verdict.request or request
+
+    def _resolve(self, request: ToolRequest) -> ToolRequest:
+        """Ask what came of a call that was cut off; returns it as it then is."""
+        self.card.line(f"#{self._numbers[request.id]} started, outcome unknown")
+        while (answer := self.ask(RESOLVE).strip().casefold()) not in RESOLUTIONS:
+            pass
+        verdict = self.desk.resolve(request.id, RESOLUTIONS[answer], by=self.by)
         if not verdict.accepted:
             self.note.line("Your answer did not count: this was settled elsewhere meanwhile.")
         return verdict.request or request
@@ -201,16 +230,32 @@ class Talk:
         return facts_of(tool) if tool else ToolFacts()
 
     def _draw_card(self, title: str, request: ToolRequest, facts: ToolFacts) -> None:
+        arguments = request.final_arguments
+        public = masked(arguments, {*request.secret, *facts.secret})
         self.say("\n")
         self.card.line(title)
+        for before in self._past(request):
+            self.card.line(before)
         if facts.sentence:
-            self.card.line(sentence(facts, request.final_arguments))
-        for name, data in request.final_arguments.items():
+            self.card.line(sentence(facts, public))
+        self._draw_arguments(public)
+        if public != arguments:
+            self.card.line(f"  ({REVEAL} shows what is hidden)")
+
+    def _past(self, request: ToolRequest) -> Iterator[str]:
+        """What a person should know of what was asked, and decided, before."""
+        if request.earlier and (earlier := self.desk.request(request.earlier)):
+            reason = earlier.reason or "no reason was given"
+            yield f"{earlier.decided_by} rejected this before: {reason}"
+        if request.replaces and (replaced := self.desk.request(request.replaces)):
+            yield f"Asked anew. {replaced.result or 'It runs again.'}"
+
+    def _draw_arguments(self, arguments: dict[str, Any]) -> None:
+        for name, data in arguments.items():
             shown = visible(value(data))
-            secret = " (secret)" if name in facts.secret else ""
             if "\n" in shown:
                 shown = "\n" + "\n".join(f"    {line}" for line in shown.split("\n"))
-            self.card.line(f"  {name}{secret}: {shown}")
+            self.card.line(f"  {name}: {shown}")
 
     def _first(self, *what: Hashable) -> bool:
         """Whether this is shown for the first time."""
@@ -242,7 +287,7 @@ def sentence(facts: ToolFacts, arguments: dict[str, Any]) -> str:
     for literal, name, _, _ in string.Formatter().parse(facts.sentence or ""):
         parts.append(literal)
         if name is not None:
-            shown = "•••" if name in facts.secret else value(arguments.get(name))
+            shown = value(arguments.get(name))
             line = " ".join(visible(shown).split())
             parts.append(f"“{line if len(line) <= IN_SENTENCE else line[: IN_SENTENCE - 1] + '…'}”")
     return "".join(parts)

@@ -11,16 +11,25 @@ from llama_index.core.llms import ChatMessage, MessageRole, TextBlock
 from llama_index.core.tools import AsyncBaseTool
 from pydantic import BaseModel, ValidationError
 
-from hitl.agents import AgentConfig
+from hitl.agents import AgentConfig, facts_of
+from hitl.errors import ModelError
+from hitl.fingerprints import fingerprint
 from hitl.journal.tables import readable
-from hitl.journal.values import RunRecord, ToolCall, ToolRequest
+from hitl.journal.values import OPEN, Run, RunRecord, ToolCall, ToolRequest
+from hitl.limits import DEFAULT_LIMITS, Limits
+from hitl.secrecy import secret_names
 
 NOT_APPROVED = "Tool call was not approved."
 NOT_EXECUTED = "Nothing was executed."
 FAILED = "Encountered error in tool call: "
 UNKNOWN = "Started, outcome unknown, not run again."
+WORKED = "Started, and its end was not seen. A person says that it worked."
+NOT_DONE = "Started, and its end was not seen. A person says that it did not happen."
+DENIED = "Not allowed by the agent's rules. Nothing was executed. The rule: "
+AGAIN = "The same was rejected before, and nothing was executed since."
 CANCELLED = "Not executed: the run was stopped before this call could start."
 EXPIRED = "Not executed: nobody decided in time."
+NO_SUCH_TOOL = "Tool {} does not exist"
 LONGEST_ID = 40
 DEEPEST = 100
 EDITED = "A person changed the arguments before approving. What ran: "
@@ -40,20 +49,31 @@ class RawCall:
     id: str
 
 
-def check_calls(config: AgentConfig, raw_calls: list[RawCall], turn: int) -> list[ToolCall]:
+def check_calls(
+    config: AgentConfig, raw_calls: list[RawCall], turn: int, limits: Limits = DEFAULT_LIMITS
+) -> list[ToolCall]:
     """Check what the model asked for, strictly, before any person is bothered.
 
     A call that can't run keeps its place and carries the `problem` that the model will be told.
     An id that is missing, given twice in one message, or not fit for OpenAI, is replaced
     by one of our own.
+
+    Raises:
+        ModelError: if it asked for more calls at once than the limits allow.
     """
+    if len(raw_calls) > limits.requests_per_turn:
+        raise ModelError(
+            f"The model asked for {len(raw_calls)} tool calls at once; at most "
+            f"{limits.requests_per_turn} are taken, so nothing of it was used. Ask for less at "
+            "once, or set HITL_MAX_REQUESTS."
+        )
     given = [raw.id for raw in raw_calls]
     calls = []
     for place, raw in enumerate(raw_calls):
         usable = 0 < len(raw.id) <= LONGEST_ID and raw.id.isprintable()
         usable = usable and raw.id not in given[:place]
         provider_id = raw.id if usable else _own_id(f"call_{turn}_{place}", given)
-        calls.append(_check_call(config, raw, provider_id))
+        calls.append(_check_call(config, raw, provider_id, limits))
     return calls
 
 
@@ -63,19 +83,56 @@ def _own_id(wanted: str, given: list[str]) -> str:
     return wanted
 
 
-def _check_call(config: AgentConfig, raw: RawCall, provider_id: str) -> ToolCall:
-    tool = config.tool(raw.name)
-    if tool is None:
-        name, arguments = readable(raw.name), _as_written(raw.arguments)
-        problem = f"Tool {name} does not exist"
-        return ToolCall(name, arguments, provider_id, asks=False, problem=problem)
+def _check_call(config: AgentConfig, raw: RawCall, provider_id: str, limits: Limits) -> ToolCall:
+    written = str(raw.arguments)
+    if len(written) > limits.arguments:
+        problem = (
+            f"{FAILED}the arguments have {len(written)} characters, and at most "
+            f"{limits.arguments} are taken. {NOT_EXECUTED}"
+        )
+        beginning = {"beginning": readable(written[:200]), "characters": len(written)}
+        return ToolCall(readable(raw.name), beginning, provider_id, asks=False, problem=problem)
     try:
-        arguments = validate(tool, parse_arguments(raw.arguments))
+        return checked_call(config, raw.name, parse_arguments(raw.arguments), provider_id)
     except InvalidArguments as error:
         problem = f"{FAILED}{error} {NOT_EXECUTED}"
-        written = _as_written(raw.arguments)
-        return ToolCall(raw.name, written, provider_id, asks=False, problem=problem)
-    return ToolCall(raw.name, arguments, provider_id, asks=config.asks(raw.name))
+        if config.tool(raw.name) is None:
+            problem = NO_SUCH_TOOL.format(readable(raw.name))
+        return ToolCall(
+            readable(raw.name),
+            _as_written(raw.arguments),
+            provider_id,
+            asks=False,
+            problem=problem,
+        )
+
+
+def checked_call(
+    config: AgentConfig, name: str, arguments: dict[str, Any], provider_id: str
+) -> ToolCall:
+    """A call of an agent's tool, with what the rules say about it; whoever asks for it.
+
+    Raises:
+        InvalidArguments: if there is no such tool, or the arguments don't fit it.
+    """
+    tool = config.tool(name)
+    if tool is None:
+        raise InvalidArguments(NO_SUCH_TOOL.format(readable(name)))
+    fitting = validate(tool, arguments)
+    policy = config.policy(name)
+    ruling = policy.ruling(fitting)
+    return ToolCall(
+        name,
+        fitting,
+        provider_id,
+        asks=ruling.verb == "ask",
+        denied=ruling.verb == "deny",
+        rule=ruling.rule,
+        policy=policy.as_data(),
+        fingerprint=fingerprint(tool),
+        secret=secret_names(facts_of(tool).secret, fitting),
+        expires_after=config.expiry_of(name),
+    )
 
 
 class InvalidArguments(ValueError):
@@ -212,17 +269,24 @@ def outcome_text(request: ToolRequest) -> str:
     """What the model is told of a request's outcome: the truth, in one message."""
     match request.status:
         case "rejected":
+            again = f" {AGAIN}" if request.decision is None else ""
             reason = f" Reason: {request.reason}" if request.reason else ""
-            return f"{NOT_APPROVED} {NOT_EXECUTED}{reason}"
+            return f"{NOT_APPROVED} {NOT_EXECUTED}{again}{reason}"
+        case "denied":
+            return f"{DENIED}{request.rule}"
         case "cancelled":
             return CANCELLED
         case "expired":
             return EXPIRED
         case "unknown":
             return _with_edit(request, UNKNOWN)
+        case "worked":
+            return _with_edit(request, f"{WORKED} {request.result or ''}".rstrip())
+        case "not_done":
+            return f"{NOT_DONE} {request.result or ''}".rstrip()
         case "succeeded" | "failed":
             return _with_edit(request, request.result or "")
-        case "pending" | "approved" | "running":
+        case "pending" | "approved" | "running" | "void" | "repeated":
             raise ValueError(f"request {request.id} has no outcome yet")
 
 
@@ -241,7 +305,17 @@ class Reading:
         ran_with: the arguments that ran, where a person changed them.
     """
 
-    status: Literal["succeeded", "rejected", "failed", "unknown", "cancelled", "expired"]
+    status: Literal[
+        "succeeded",
+        "rejected",
+        "failed",
+        "unknown",
+        "worked",
+        "not_done",
+        "denied",
+        "cancelled",
+        "expired",
+    ]
     text: str
     ran_with: dict[str, Any] | None = None
 
@@ -256,6 +330,12 @@ def read_outcome(text: str) -> Reading:
         return Reading("rejected", text.partition("Reason: ")[2])
     if text.startswith(FAILED):
         return Reading("failed", text.removeprefix(FAILED), ran_with)
+    if text.startswith(DENIED):
+        return Reading("denied", text.removeprefix(DENIED))
+    if text.startswith(WORKED):
+        return Reading("worked", text.removeprefix(WORKED).strip(), ran_with)
+    if text.startswith(NOT_DONE):
+        return Reading("not_done", text.removeprefix(NOT_DONE).strip())
     if text.startswith("Tool ") and text.endswith(" does not exist"):
         return Reading("failed", text)
     known: dict[str, Literal["unknown", "cancelled", "expired"]] = {
@@ -276,12 +356,17 @@ def chat_of(record: RunRecord) -> list[ChatMessage]:
     chat = [record.messages[0]] if 0 in record.messages else []
     for turn in sorted(turn for turn in record.messages if turn > 0):
         requests = record.requests_of(turn)
-        if any(request.is_open for request in requests):
+        if any(_is_unsettled(request, record.run) for request in requests):
             break
         chat += [record.messages[turn], *(tool_message(request) for request in requests)]
     if note := closing_note(record):
         chat.append(ChatMessage(role=MessageRole.ASSISTANT, content=note))
     return chat
+
+
+def _is_unsettled(request: ToolRequest, run: Run) -> bool:
+    """Whether there is nothing to tell yet; where a run has ended, doubt is all there is to tell."""
+    return request.status in OPEN or (request.is_in_doubt and not run.has_ended)
 
 
 def closing_note(record: RunRecord) -> str | None:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index.core.tools import ToolSelection
+from llama_index.core.tools import AsyncBaseTool, ToolSelection
 from llama_index.core.workflow import Context, StartEvent, StopEvent, Workflow, step
 
 from hitl.answers import ask_model
@@ -24,7 +24,9 @@ from hitl.events import (
 )
 from hitl.execution import in_words, run_tool
 from hitl.journal import RunRecord, ToolRequest
+from hitl.journal.values import REPLACED
 from hitl.library import decide, start_in_memory
+from hitl.secrecy import masked
 from hitl.segment import (
     End,
     Leave,
@@ -35,7 +37,7 @@ from hitl.segment import (
     WaitForTools,
     next_move,
 )
-from hitl.toolcalls import FAILED, chat_of, tool_message
+from hitl.toolcalls import FAILED, NO_SUCH_TOOL, chat_of, tool_message
 
 logger = logging.getLogger("hitl.workflow")
 
@@ -66,6 +68,7 @@ class HITLAgent(Workflow):
             ValueError: if something required is None, or the LLM can't call functions.
         """
         segment = ev.get("segment") or await start_in_memory(ev)
+        await segment.take_up()
         await ctx.store.set("segment", segment)
         return LookEvent()
 
@@ -77,6 +80,7 @@ class HITLAgent(Workflow):
         segment: Segment = await ctx.store.get("segment")
         llm = await segment.model()
         record = await segment.record()
+        segment.stop_if_endless(record.run.turn + 1)
         sent, since = segment.messages(record), time.time()
         try:
             answer = await ask_model(
@@ -94,6 +98,7 @@ class HITLAgent(Workflow):
             return StopEvent(result=_result(segment, record))
         for request in record.requests_of(record.run.turn):
             _announce(ctx, request)
+        segment.stop_if_it_insists(record)
         return LookEvent()
 
     @step
@@ -111,10 +116,11 @@ class HITLAgent(Workflow):
     ) -> ToolCallResultEvent | LookEvent:
         """Run a call if, and only if, the journal gives it to us; write down what came of it."""
         segment: Segment = await ctx.store.get("segment")
-        request = await segment.claim(ev.tool_call.tool_id)
-        if request is None:
-            return LookEvent()
-        failed, result = await _execute(segment, request, ctx)
+        claimed = await segment.claim(ev.tool_call.tool_id)
+        if claimed is None:
+            return await _announce_anew(segment, ctx, ev.tool_call.tool_id)
+        request, tool = claimed
+        failed, result = await _execute(tool, request, ctx)
         await segment.settle(request, failed=failed, result=result)
         record = await segment.record()
         settled = next(each for each in record.requests if each.id == request.id)
@@ -152,11 +158,20 @@ class HITLAgent(Workflow):
         return StopEvent(result=Parked(segment.run_id)) if await segment.park() else LookEvent()
 
 
-async def _execute(segment: Segment, request: ToolRequest, ctx: Context) -> tuple[bool, str]:
+async def _announce_anew(segment: Segment, ctx: Context, request_id: str) -> LookEvent:
+    """Tell the stream what is asked in the place of a request that turned out to be void."""
+    for request in (await segment.record()).requests:
+        if request.replaces == request_id:
+            _announce(ctx, request)
+    return LookEvent()
+
+
+async def _execute(
+    tool: AsyncBaseTool | None, request: ToolRequest, ctx: Context
+) -> tuple[bool, str]:
     """Run the tool; what goes wrong in it is an answer to the model. Returns (failed, result)."""
-    tool = segment.agent.tool(request.tool)
     if tool is None:
-        return True, f"Tool {request.tool} does not exist"
+        return True, NO_SUCH_TOOL.format(request.tool)
     try:
         return False, await run_tool(tool, request.final_arguments, ctx)
     except Exception as error:
@@ -180,13 +195,14 @@ def _announce(ctx: Context, request: ToolRequest) -> None:
                 prefix=f"Tool {request.tool} requires human approval.",
                 tool_name=request.tool,
                 tool_id=request.id,
-                tool_kwargs=request.arguments,
+                tool_kwargs=request.final_arguments,
             )
         )
-    elif not request.is_open:
+    elif not request.is_open and request.status not in REPLACED:
+        shown = masked(request.final_arguments, request.secret)
         ctx.write_event_to_stream(
             ProgressEvent(
-                msg=f"Tool {request.tool} called with {request.final_arguments} "
+                msg=f"Tool {request.tool} called with {shown} "
                 f"returned {tool_message(request).content}"
             )
         )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
-from llama_index.core.utils import get_tokenizer
 
 from hitl.answers import Answer
+from hitl.errors import ModelError
 from hitl.journal import Journal, conversations, runs
 from hitl.journal.history import HistoryIsKept, JournalChatStore, memory_of
 from hitl.segment import Segment
 from hitl.toolcalls import RawCall
+from hitl.window import fit, tokens_of
 from tests.openai_rules import violations_of_chat
 from tests.scripted import ScriptedModel
 from tests.stage import BY, agent, sqlite_url
@@ -199,7 +201,58 @@ def test_at_any_limit_whole_runs_are_kept_and_the_history_is_valid(
     kept = memory.get()
     assert kept == whole[len(whole) - len(kept) :]
     assert not kept or (kept[0].role == "user" and violations_of_chat(kept) == [])
-    assert len(get_tokenizer()(" ".join(str(each.content) for each in kept))) <= window * 0.75
+    assert sum(map(tokens_of, kept)) <= window * 0.75
+    with suppress(ModelError):
+        present = [ChatMessage("And now?")]
+        sent = fit(ChatMessage("", role="system"), kept, present, tools=[], window=window)
+        assert violations_of_chat(sent) == []
+        assert sent[1:-1] == kept[len(kept) - len(sent) + 2 :]
+
+
+@settings(max_examples=60, deadline=None)
+@given(taken=st.integers(0, 3500))
+async def test_room_that_is_taken_already_costs_whole_turns(
+    taken: int, long_talk: tuple[Journal, str]
+):
+    journal, conversation = long_talk
+    memory = memory_of(journal, conversation, ScriptedModel(context_window=4000))
+    kept = await memory.aget(initial_token_count=taken)
+    assert not kept or kept[0].role == "user"
+    assert kept == memory.get()[len(memory.get()) - len(kept) :]
+    assert sum(map(tokens_of, kept)) + taken <= max(3000, taken)
+
+
+def test_an_answer_is_never_kept_without_its_question(journal: Journal, conversation: str):
+    def fill(tx: Any) -> None:
+        for text, role in (("word " * 500, "user"), ("An answer.", "assistant")) * 2:
+            runs.add(
+                tx,
+                conversation,
+                "Clerk",
+                "",
+                by="",
+                status="answered",
+                said=ChatMessage(text, role=role),
+            )
+
+    journal.write(fill)
+    kept = {
+        len(memory_of(journal, conversation, ScriptedModel(context_window=window)).get())
+        for window in range(20, 2000, 20)
+    }
+    assert kept == {0, 2, 4}
+
+
+async def test_a_huge_result_takes_no_more_room_than_what_is_sent_of_it(
+    journal: Journal, conversation: str
+):
+    await talk(journal, conversation, "1", ["word " * 20_000], "One.")
+    model = ScriptedModel(context_window=32_000)  # the call's arguments alone are 20,000
+    assert memory_of(journal, conversation, model).get() == []
+    kept = memory_of(journal, conversation, model, longest_result=5000).get()
+    assert [len(text) <= 5000 for text in said(kept)] == [True] * 4
+    assert "of 100,000 characters are left out here" in said(kept)[2]
+    assert len(said(JournalChatStore(journal).get_messages(conversation))[2]) == 100_000
 
 
 def test_a_limit_that_all_fits_in_cuts_nothing(long_talk: tuple[Journal, str]):
@@ -231,15 +284,15 @@ def test_a_thousand_long_messages_are_counted_once_and_not_again_and_again(
     text = "word " * 400
 
     def fill(tx: Any) -> None:
-        for _ in range(1000):
-            runs.add(tx, conversation, "Clerk", text, by=BY, status="answered")
+        for n in range(1000):
+            runs.add(tx, conversation, "Clerk", f"{n} {text}", by=BY, status="answered")
 
     journal.write(fill)
     model = ScriptedModel(context_window=128_000)
     kept = memory_of(journal, conversation, model).get()
     assert 230 <= len(kept) <= 240
-    # Each kept message, and the one that no longer fitted: once by us, once by the memory.
-    assert sum(counted) <= 2.1 * len(text) * (len(kept) + 1)
+    # Each kept message, and the one that no longer fitted, once.
+    assert sum(counted) <= 1.1 * len(text) * (len(kept) + 1)
     counted.clear()
-    memory_of(journal, conversation, model).get()
-    assert sum(counted) <= 1.1 * len(text) * len(kept)
+    assert memory_of(journal, conversation, model).get() == kept
+    assert counted == []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hitl.errors import DeclarationError
+from hitl.limits import Limits
 from hitl.settings import ROOT, Settings, variables
 
 
@@ -20,6 +21,8 @@ def test_nothing_set_gives_the_defaults() -> None:
     assert settings.database_url == f"sqlite:///{ROOT}/data/hitl.sqlite"
     assert settings.agents_dir == ROOT / "agents"
     assert settings.allow_anonymous is False
+    assert settings.signing_key is None
+    assert settings.limits == Limits()
 
 
 def test_each_variable_is_read() -> None:
@@ -34,6 +37,13 @@ def test_each_variable_is_read() -> None:
             "HITL_DATABASE_URL": "postgresql+psycopg://db/hitl",
             "HITL_AGENTS_DIR": "/srv/agents",
             "HITL_ALLOW_ANONYMOUS": "1",
+            "HITL_SIGNING_KEY": "0123456789abcdef",
+            "HITL_MAX_MESSAGE": "1",
+            "HITL_MAX_ARGUMENTS": "2",
+            "HITL_MAX_RESULT": "1000",
+            "HITL_MAX_REQUESTS": "4",
+            "HITL_MAX_TURNS": "5",
+            "HITL_MAX_RUNS": "6",
         }
     ) == Settings(
         openai_api_key="sk-test",
@@ -45,7 +55,37 @@ def test_each_variable_is_read() -> None:
         database_url="postgresql+psycopg://db/hitl",
         agents_dir=Path("/srv/agents"),
         allow_anonymous=True,
+        signing_key="0123456789abcdef",
+        max_message=1,
+        max_arguments=2,
+        max_result=1000,
+        max_requests=4,
+        max_turns=5,
+        max_runs=6,
     )
+
+
+def test_limits_are_those_that_were_set() -> None:
+    settings = Settings(
+        max_message=1, max_arguments=2, max_result=3, max_requests=4, max_turns=5, max_runs=6
+    )
+    assert settings.limits == Limits(
+        message=1, arguments=2, result=3, requests_per_turn=4, turns_per_run=5, runs_at_once=6
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "becomes"),
+    [
+        ("postgresql://me:pw@db/hitl?x=1", "postgresql+psycopg://me:pw@db/hitl?x=1"),
+        ("postgres://db/hitl", "postgresql+psycopg://db/hitl"),
+        ("postgresql:///hitl?host=/run/pg", "postgresql+psycopg:///hitl?host=/run/pg"),
+        ("postgresql+asyncpg://db/hitl", "postgresql+asyncpg://db/hitl"),
+        ("sqlite:////srv/postgres://x", "sqlite:////srv/postgres://x"),
+    ],
+)
+def test_address_of_postgres_is_taken_as_hosts_write_it(url: str, becomes: str) -> None:
+    assert Settings.from_env({"HITL_DATABASE_URL": url}).database_url == becomes
 
 
 def test_older_name_of_the_endpoint_counts_where_the_newer_is_not_set() -> None:
@@ -77,6 +117,13 @@ def test_empty_variable_is_not_set() -> None:
         ("HITL_MODEL_TIMEOUT", "nan", "a number of seconds above 0"),
         ("HITL_DATABASE_URL", "data/hitl.sqlite", "a SQLAlchemy address"),
         ("HITL_ALLOW_ANONYMOUS", "yes", "1 or 0, not 'yes'"),
+        ("HITL_SIGNING_KEY", "15 characters..", "a text of at least 16 characters"),
+        ("HITL_MAX_MESSAGE", "0", "a whole number above 0, not '0'"),
+        ("HITL_MAX_ARGUMENTS", "many", "a whole number above 0, not 'many'"),
+        ("HITL_MAX_RESULT", "999", "a whole number of characters, at least 1000, not '999'"),
+        ("HITL_MAX_REQUESTS", "-1", "a whole number above 0"),
+        ("HITL_MAX_TURNS", "1.5", "a whole number above 0"),
+        ("HITL_MAX_RUNS", "∞", "a whole number above 0"),
     ],
 )
 def test_bad_value_is_refused_by_name(variable: str, value: str, should_be: str) -> None:
@@ -91,6 +138,7 @@ def test_secrets_are_neither_printed_nor_quoted() -> None:
         "OPENAI_API_KEY": "sk-secret",
         "OPENAI_BASE_URL": "http://me:secret@host/v1",
         "HITL_DATABASE_URL": "postgresql://me:secret@host/db",
+        "HITL_SIGNING_KEY": "a secret of many characters",
     }
     assert "secret" not in repr(Settings.from_env(secrets))
     for variable in secrets:

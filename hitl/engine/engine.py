@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from llama_index.core.llms import LLM, ChatMessage
 from llama_index.core.workflow import Event, StopEvent
@@ -16,10 +15,12 @@ from hitl.engine.loop import LoopThread
 from hitl.engine.owner import is_dead, new_owner, retire
 from hitl.errors import HitlError, JournalUnavailable, RunLost
 from hitl.events import LookEvent, TextDeltaEvent
-from hitl.journal import Conversation, Journal, Run, conversations, runs
+from hitl.journal import Journal, Run, conversations, requests, runs
 from hitl.journal.history import memory_of
 from hitl.journal.journal import Watcher
+from hitl.limits import DEFAULT_LIMITS, Limits
 from hitl.segment import Segment
+from hitl.validity import Agents, present_agent
 from hitl.workflow import HITLAgent
 
 LEASE_SECONDS = 10.0
@@ -27,14 +28,6 @@ HEARTBEAT_SECONDS = 2.0
 WATCH_SECONDS = 0.3
 DRAIN_SECONDS = 2.0
 logger = logging.getLogger("hitl.engine")
-
-
-class Agents(Protocol):
-    """Where the engine finds agents: a folder of files, or the one agent of a notebook."""
-
-    def names(self) -> list[str]: ...
-
-    def get(self, name: str, version: str | None = None) -> AgentConfig: ...
 
 
 class Engine:
@@ -46,6 +39,7 @@ class Engine:
         choose_llm: the model for an agent.
         explain: an error of the model in plain words.
         kinds: the kinds of conversations it serves.
+        limits: how many runs it works on at once, and how much each may take.
     """
 
     def __init__(
@@ -56,8 +50,9 @@ class Engine:
         *,
         explain: Callable[[Exception], str] = str,
         kinds: tuple[str, ...] = ("chat", "try"),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.journal, self.agents, self.kinds = journal, agents, kinds
+        self.journal, self.agents, self.kinds, self.limits = journal, agents, kinds, limits
         self.bus = Bus()
         self.owner = new_owner()
         self.trouble: str | None = None
@@ -122,6 +117,7 @@ class Engine:
         try:
             while True:
                 self._wake.clear()
+                await self._guarded(self._expire)
                 await self._guarded(self._start_due_runs)
                 await self._wake.wait()
         finally:
@@ -176,11 +172,18 @@ class Engine:
         if self._segments:
             await asyncio.wait(self._segments.values(), timeout=DRAIN_SECONDS)
 
+    async def _expire(self) -> None:
+        """End what nobody answered in time."""
+        for request_id in await self.journal.aread(requests.overdue):
+            await self.journal.awrite(requests.expire, request_id)
+
     async def _start_due_runs(self) -> None:
         if self._stopping:
             return
         names = await asyncio.to_thread(self.agents.names)  # may import modules, for seconds
         for run_id in await self.journal.aread(runs.due, names, self.kinds):
+            if len(self._segments) >= self.limits.runs_at_once:
+                return  # whoever ends makes this look again
             if run_id not in self._segments:
                 task = asyncio.create_task(self._work_on(run_id))
                 self._segments[run_id] = task
@@ -227,7 +230,7 @@ class Engine:
         found = await asyncio.to_thread(self.agents.get, run.agent, run.config.get("version"))
         agent = found.changed(run.config)
         if run.turn == 0:
-            agent = await self._tightened(run, agent, conversation)
+            agent = await self._tightened(run, agent)
         return Segment(
             self.journal,
             run.id,
@@ -236,14 +239,20 @@ class Engine:
             make_model=lambda: self._make_model(run, agent),
             parks=True,
             speaks=conversation.kind != "try",
+            present=lambda: self._present(run, agent),
+            limits=self.limits,
         )
 
-    async def _tightened(
-        self, run: Run, agent: AgentConfig, conversation: Conversation
-    ) -> AgentConfig:
+    async def _present(self, run: Run, agent: AgentConfig) -> AgentConfig:
+        """The agent with the tools that it has now, and never laxer rules than it had."""
+        conversation = await self.journal.aread(conversations.get, run.conversation_id)
+        return await asyncio.to_thread(
+            present_agent, self.agents, run, agent, conversation.changes
+        )
+
+    async def _tightened(self, run: Run, agent: AgentConfig) -> AgentConfig:
         """The agent as the message was sent to it; but what asks by now asks in this run too."""
-        found = await asyncio.to_thread(self.agents.get, run.agent)
-        strict = agent.as_strict_as(found.changed(conversation.changes))
+        strict = await self._present(run, agent)
         tools = strict.snapshot()["tools"]
         if tools != agent.snapshot()["tools"]:
             await self.journal.awrite(runs.tighten, run, self.owner, tools)

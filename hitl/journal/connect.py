@@ -1,4 +1,4 @@
-"""Opens the database: SQLite in a file or in memory, or any other by URL."""
+"""Opens the database: SQLite in a file or in memory, or Postgres."""
 
 import json
 import os
@@ -15,6 +15,20 @@ from hitl.errors import JournalUnavailable
 
 MEMORY = "sqlite://"
 LOCK_WAIT_SECONDS = 10
+POOL: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 24}
+PSYCOPG = "postgresql+psycopg"
+# A server that is gone is noticed within seconds; one that only freezes can't hold a row for ever.
+POSTGRES_ARGUMENTS = {
+    "application_name": "you-decide",
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "options": "-c lock_timeout=5s -c statement_timeout=30s "
+    "-c idle_in_transaction_session_timeout=60s",
+}
 
 
 def connect(url: str) -> Engine:
@@ -26,9 +40,11 @@ def connect(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True, json_serializer=_as_json)
+            return _connect_server(parsed)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise JournalUnavailable(f"HITL_DATABASE_URL can't be used: {error}") from None
+    except ValueError:  # its text may quote a part of the password
+        raise JournalUnavailable("HITL_DATABASE_URL can't be used: it is no address.") from None
     engine = _connect_sqlite(parsed)
     event.listen(engine, "connect", _prepare_connection(parsed))
     event.listen(engine, "begin", _begin)
@@ -38,6 +54,18 @@ def connect(url: str) -> Engine:
 def _as_json(value: Any) -> str:
     """A user state may hold anything; what is not JSON is kept as it prints."""
     return json.dumps(value, default=str)
+
+
+def _connect_server(url: URL) -> Engine:
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername=PSYCOPG)
+    arguments: dict[str, Any] = {}
+    if url.drivername == PSYCOPG:
+        # Conditional updates have to see what was committed while they waited for their row.
+        arguments["isolation_level"] = "READ COMMITTED"
+        given = {**POSTGRES_ARGUMENTS, **url.query}
+        arguments["connect_args"] = {name: given[name] for name in POSTGRES_ARGUMENTS}
+    return create_engine(url, pool_pre_ping=True, json_serializer=_as_json, **POOL, **arguments)
 
 
 def _connect_sqlite(url: URL) -> Engine:
@@ -55,7 +83,7 @@ def _connect_sqlite(url: URL) -> Engine:
         return create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, **arguments)
     if not url.database.startswith("file:"):
         _make_private_file(Path(url.database))
-    return create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24, **arguments)
+    return create_engine(url, **POOL, **arguments)
 
 
 def _make_private_file(path: Path) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, exists, func, insert, select
 from hitl.errors import NotFound
 from hitl.journal.requests import of_runs
 from hitl.journal.rows import fetch, find, new_id, now, touch_conversation
-from hitl.journal.tables import conversation, message, run
+from hitl.journal.tables import WAITS, conversation, message, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, ENDED, Conversation, Run, RunRecord
 
@@ -142,7 +142,7 @@ def mark(tx: Connection, conversation_id: str) -> tuple[int, int, bool]:
         rests: nothing will change before a person does something.
     """
     version = select(conversation.c.version).where(conversation.c.id == conversation_id)
-    waiting = select(func.count()).where(request.c.status == "pending")
+    waiting = select(func.count()).select_from(request).where(WAITS)
     moving = exists().where(
         run.c.conversation_id == conversation_id,
         run.c.status.in_(("queued", "ready", "working")),
@@ -193,11 +193,3 @@ def held(tx: Connection, conversation_id: str) -> list[Run]:
         run.c.conversation_id == conversation_id, run.c.status.in_(("held", "queued"))
     )
     return fetch(tx, Run, query.order_by(run.c.position))
-
-
-def pending_count(tx: Connection, conversation_id: str) -> int:
-    """How many requests wait for a person in this conversation."""
-    query = select(func.count()).where(
-        request.c.conversation_id == conversation_id, request.c.status == "pending"
-    )
-    return int(tx.execute(query).scalar_one())

@@ -15,7 +15,7 @@ def send(
     tx: Connection, conversation: Conversation, text: str, by: str, config: dict[str, Any]
 ) -> str:
     """A message: held while requests wait, else queued. Returns its run's id."""
-    waits = conversations.pending_count(tx, conversation.id) > 0
+    waits = requests.count_pending(tx, conversation.id) > 0
     status: RunStatus = "held" if waits else "queued"
     run_id = runs.add(
         tx, conversation.id, conversation.agent, text, by=by, status=status, config=config

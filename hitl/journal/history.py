@@ -3,13 +3,14 @@
 The store is a view over the messages of ended runs, so a model never sees a half-finished turn.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.storage.chat_store.base import BaseChatStore
-from llama_index.core.utils import get_tokenizer
 from pydantic import PrivateAttr
 from sqlalchemy import Connection, select
 
@@ -19,6 +20,7 @@ from hitl.journal.journal import Journal
 from hitl.journal.tables import conversation
 from hitl.journal.values import RunRecord
 from hitl.toolcalls import chat_of
+from hitl.window import cut_results, from_first_turn, newest_turns, tokens_of
 
 BATCH = 50
 
@@ -32,14 +34,15 @@ class JournalChatStore(BaseChatStore):
 
     Args:
         journal: where the messages are.
-        token_limit: whole oldest runs beyond it are left out before a memory counts tokens, which
-            would take seconds for a long conversation; None returns everything.
+        token_limit: whole oldest turns beyond it are not even read; None returns everything.
         before: only runs before that position.
+        longest_result: characters beyond which a tool's result is cut; None leaves it whole.
     """
 
     _journal: Journal = PrivateAttr()
     token_limit: int | None = None
     before: int | None = None
+    longest_result: int | None = None
 
     def __init__(self, journal: Journal, **fields: Any) -> None:
         super().__init__(**fields)
@@ -47,7 +50,9 @@ class JournalChatStore(BaseChatStore):
 
     def get_messages(self, key: str) -> list[ChatMessage]:
         """The messages of the conversation's ended runs, oldest first."""
-        return self._journal.read(_messages, key, self.token_limit, self.before)
+        return self._journal.read(
+            _messages, key, self.token_limit, self.before, self.longest_result
+        )
 
     def add_message(self, key: str, message: ChatMessage) -> None:
         """Append a message that belongs to no run."""
@@ -70,35 +75,68 @@ class JournalChatStore(BaseChatStore):
         raise HistoryIsKept("The journal never deletes.")
 
 
+class TurnMemory(ChatMemoryBuffer):
+    """A chat memory that is cut between turns; LlamaIndex's own may leave a lone answer."""
+
+    def get(
+        self, input: str | None = None, initial_token_count: int = 0, **kwargs: Any
+    ) -> list[ChatMessage]:
+        """The newest whole turns that fit.
+
+        Args:
+            input: not used.
+            initial_token_count: tokens of the limit that are taken already.
+        """
+        return newest_turns(self.get_all(), self.token_limit - initial_token_count)
+
+
 def memory_of(
-    journal: Journal, conversation_id: str, llm: LLM, *, before: int | None = None
+    journal: Journal,
+    conversation_id: str,
+    llm: LLM,
+    *,
+    before: int | None = None,
+    longest_result: int | None = None,
 ) -> ChatMemoryBuffer:
-    """The conversation's memory, cut to what the model can read.
+    """The conversation's memory, cut to what the model can read, in whole turns.
 
     Args:
         before: only runs before that position.
+        longest_result: characters beyond which a tool's result is cut; None leaves it whole.
     """
-    memory = ChatMemoryBuffer.from_defaults(llm=llm, chat_store_key=conversation_id)
-    memory.chat_store = JournalChatStore(journal, token_limit=memory.token_limit, before=before)
+    memory = TurnMemory.from_defaults(llm=llm, chat_store_key=conversation_id)
+    memory.chat_store = JournalChatStore(
+        journal, token_limit=memory.token_limit, before=before, longest_result=longest_result
+    )
     return memory
 
 
 def _messages(
-    tx: Connection, conversation_id: str, token_limit: int | None, before: int | None
+    tx: Connection,
+    conversation_id: str,
+    token_limit: int | None,
+    before: int | None,
+    longest_result: int | None,
 ) -> list[ChatMessage]:
     chosen: list[list[ChatMessage]] = []
-    left = token_limit
+    left = math.inf if token_limit is None else token_limit
+    for record in _newest_first(tx, conversation_id, before):
+        chat = chat_of(record) if _belongs_to_history(record) else []
+        if longest_result is not None:
+            chat = cut_results(chat, longest_result)
+        left -= sum(map(tokens_of, chat))
+        if left < 0:
+            return from_first_turn(_in_order(chosen))
+        chosen.append(chat)
+    return _in_order(chosen)
+
+
+def _newest_first(tx: Connection, conversation_id: str, before: int | None) -> Iterator[RunRecord]:
     while True:
         batch = conversations.runs(tx, conversation_id, limit=BATCH, before=before)
-        for record in reversed(conversations.records(tx, batch)):
-            chat = chat_of(record) if _belongs_to_history(record) else []
-            if left is not None and chat:
-                left -= _tokens(record.run.id, record.run.version, _text_of(chat))
-                if left < 0:
-                    return _in_order(chosen)
-            chosen.append(chat)
+        yield from reversed(conversations.records(tx, batch))
         if len(batch) < BATCH:
-            return _in_order(chosen)
+            return
         before = batch[0].position
 
 
@@ -109,23 +147,6 @@ def _in_order(newest_first: list[list[ChatMessage]]) -> list[ChatMessage]:
 def _belongs_to_history(record: RunRecord) -> bool:
     """Calls put through the gate by hand were not said to the model."""
     return record.run.has_ended and 0 in record.messages
-
-
-def _text_of(chat: list[ChatMessage]) -> str:
-    """As the memory counts it: the contents, joined; one more joint to be on the safe side."""
-    return " ".join([*(str(message.content) for message in chat), ""])
-
-
-_counted: dict[tuple[str, int], int] = {}
-
-
-def _tokens(run_id: str, version: int, text: str) -> int:
-    """How long a run is; an ended run never changes, so it is counted once."""
-    if len(_counted) > 100_000:
-        _counted.clear()
-    if (run_id, version) not in _counted:
-        _counted[run_id, version] = len(get_tokenizer()(text)) + 1
-    return _counted[run_id, version]
 
 
 def _append(tx: Connection, conversation_id: str, message: ChatMessage) -> None:

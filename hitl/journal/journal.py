@@ -2,25 +2,33 @@
 
 import asyncio
 import logging
+import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import URL, Connection, Transaction, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, TimeoutError
 
 from hitl.errors import JournalUnavailable
-from hitl.journal import tables
+from hitl.journal import audit, tables
+from hitl.journal.conflicts import is_conflict, is_lost_connection
 from hitl.journal.connect import MEMORY, connect
+from hitl.journal.migrations import bring_up_to_date, create
 from hitl.journal.rows import now
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Listener = Callable[[set[str]], None]
 logger = logging.getLogger("hitl.journal")
+audit_logger = logging.getLogger("hitl.audit")
 CLOCK_SLACK_SECONDS = 60
+TRIES = 10
+PATIENCE_SECONDS = 20.0
+FIRST_PAUSE_SECONDS = 0.01
 
 
 class Journal:
@@ -28,35 +36,88 @@ class Journal:
 
     Args:
         url: an SQLAlchemy URL; the default lives in memory, on one connection behind one thread.
+        signing_key: makes the audit's chain an HMAC, whose head goes to the log.
 
     Raises:
-        JournalUnavailable: if the database can't be reached or its tables can't be made.
+        JournalUnavailable: if the database can't be reached, its tables can't be made or brought
+            up to date, or a newer version of the app wrote it.
     """
 
-    def __init__(self, url: str = MEMORY) -> None:
-        self.engine = connect(url)
+    def __init__(self, url: str = MEMORY, *, signing_key: str | None = None) -> None:
+        self.engine, self.signing_key = connect(url), signing_key
         sqlite = self.engine.dialect.name == "sqlite"
         self.in_memory = sqlite and self.engine.url.database in (None, "", ":memory:")
+        self._writing = self.engine.execution_options(writes=True)
+        # What one transaction reads is one state of the journal, on SQLite by itself.
+        self._reading = (
+            self.engine
+            if sqlite
+            else self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        )
         self._threads = ThreadPoolExecutor(1 if self.in_memory else 8, thread_name_prefix="journal")
         self._listeners: list[Listener] = []
-        with self._explained(), self.engine.execution_options(writes=True).begin() as tx:
-            tables.metadata.create_all(tx)
+        self._is_away = False
+        with self._explained(), self._writing.begin() as tx:
+            create(tx) if self.in_memory else bring_up_to_date(tx)
 
     def write(
         self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `action(connection, …)` in one writing transaction; tell listeners what it touched.
 
+        The action is run again, from its beginning, if another transaction was in its way.
+
         Raises:
-            JournalUnavailable: if the database can't be reached or written.
+            JournalUnavailable: if the database can't be reached or written. Where that happened
+                during COMMIT, the change may have been made.
         """
-        with self._explained(), self.engine.execution_options(writes=True).begin() as tx:
-            touched: set[str] = set()
-            tx.info["touched"] = touched
-            result = action(tx, *args, **kwargs)
+        with self._explained():
+            result, touched = self._insistently(lambda tx: action(tx, *args, **kwargs))
         if touched:
             self._tell(touched)
         return result
+
+    def _insistently(self, action: Callable[[Connection], T]) -> tuple[T, set[str]]:
+        """Try again after a conflict, for a while; after a lost connection, once."""
+        until, lost, pause = time.monotonic() + PATIENCE_SECONDS, False, FIRST_PAUSE_SECONDS
+        for _ in range(TRIES - 1):
+            try:
+                return self._write_once(action)
+            except DBAPIError as error:
+                if not (is_conflict(error) or (is_lost_connection(error) and not lost)):
+                    raise
+                lost = lost or is_lost_connection(error)
+                if time.monotonic() > until:
+                    raise
+            time.sleep(random.uniform(0, pause))
+            pause *= 2
+        return self._write_once(action)
+
+    def _write_once(self, action: Callable[[Connection], T]) -> tuple[T, set[str]]:
+        with self._writing.connect() as tx, tx.begin() as transaction:
+            touched: set[str] = set()
+            # The connection is used again by others, and keeps what it was told.
+            tx.info["touched"], tx.info["audit"] = touched, []
+            result = action(tx)
+            head = audit.append(tx, self.signing_key)
+            self._commit(transaction)
+        if head is not None and self.signing_key is not None:
+            audit_logger.info("audit head %s", head)
+        return result, touched
+
+    def _commit(self, transaction: Transaction) -> None:
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if not is_lost_connection(error):
+                raise
+            self._log_once(self._said(error))
+            raise JournalUnavailable(
+                "The connection to the database was lost at the last moment: look whether this "
+                "was done before you do it again."
+            ) from error
 
     def read(
         self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -66,7 +127,7 @@ class Journal:
         Raises:
             JournalUnavailable: if the database can't be reached.
         """
-        with self._explained(), self.engine.begin() as tx:
+        with self._explained(), self._reading.begin() as tx:
             return action(tx, *args, **kwargs)
 
     async def awrite(
@@ -104,19 +165,37 @@ class Journal:
         except IntegrityError:
             raise
         except (DBAPIError, TimeoutError) as error:
-            cause = getattr(error, "orig", error)
-            logger.error("database: %s", cause)
+            cause = self._said(error)
+            self._log_once(cause)
             raise JournalUnavailable(
-                f"The database {self.engine.url.render_as_string()} can't be used: {cause}. "
+                f"The database {_place(self.engine.url)} can't be used: {cause}. "
                 "Check HITL_DATABASE_URL and that the file or server can be written."
             ) from error
+        self._is_away = False
+
+    def _log_once(self, cause: str) -> None:
+        """While the database is away everybody asks for it several times a second."""
+        if not self._is_away:
+            logger.error("database: %s", cause)
+        self._is_away = True
+
+    def _said(self, error: SQLAlchemyError) -> str:
+        """What a driver says of an error, in one line and without the password."""
+        cause = " ".join(str(getattr(error, "orig", None) or error).split())
+        password = self.engine.url.password
+        return cause.replace(password, "***") if password else cause
+
+
+def _place(url: URL) -> str:
+    """A database's URL without its password, wherever in it that is."""
+    return url.set(query={}).render_as_string()
 
 
 class Watcher:
     """Notices what other processes, and other connections, committed.
 
     On SQLite `PRAGMA data_version` changes with each foreign commit and costs nothing to ask;
-    elsewhere the newest conversation is asked for. Not safe for two threads at once.
+    elsewhere the newest conversations are asked for. Not safe for two threads at once.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -130,27 +209,36 @@ class Watcher:
         """The conversations that changed since the last call.
 
         Raises:
-            JournalUnavailable: if the database can't be reached.
+            JournalUnavailable: if the database can't be reached; the next call tells what is
+                missed now.
         """
-        if not self._something_happened():
-            return set()
-        return self._journal.read(self._changed_conversations)
-
-    def _something_happened(self) -> bool:
         if self._journal.in_memory:
-            return False
+            return set()
         if self._journal.engine.dialect.name != "sqlite":
-            return True
+            return self._journal.read(self._changed_conversations)
+        mark = self._data_version()
+        if mark == self._mark:
+            return set()
+        changed = self._journal.read(self._changed_conversations)
+        self._mark = mark
+        return changed
+
+    def _data_version(self) -> object:
         try:
             if self._connection is None:
                 self._connection = self._journal.engine.connect()
             mark = self._connection.exec_driver_sql("PRAGMA data_version").scalar()
             self._connection.rollback()
         except SQLAlchemyError as error:
-            self._connection = None
+            self._let_go()
             raise JournalUnavailable(f"The database can't be read: {error}") from error
-        happened, self._mark = mark != self._mark, mark
-        return happened
+        return mark
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.close()
+        self._connection = None
 
     def _changed_conversations(self, tx: Connection) -> set[str]:
         conversation = tables.conversation.c

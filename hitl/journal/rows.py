@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Update, select, update
 
 from hitl.journal.tables import conversation, run, tool_request
 from hitl.journal.values import Conversation, Run, ToolRequest
@@ -43,25 +43,33 @@ def touch_run(tx: Connection, run_id: str) -> None:
     """Take the run for this transaction, and count its change.
 
     The first statement of every write that concerns a run. Its row is the run's lock: whoever
-    decides, claims, parks or stops at the same moment waits here and then sees the outcome.
+    decides, claims, parks or stops at the same moment waits here and then sees the outcome. Its
+    conversation's row is always taken before it, so that no two wait for each other.
     """
+    of_run = select(run.c.conversation_id).where(run.c.id == run_id).scalar_subquery()
     conversation_id = tx.execute(
-        update(run)
-        .where(run.c.id == run_id)
-        .values(version=run.c.version + 1)
-        .returning(run.c.conversation_id)
+        _touched(conversation.c.id == of_run).returning(conversation.c.id)
     ).scalar_one_or_none()
     if conversation_id is not None:
-        touch_conversation(tx, conversation_id)
+        tx.execute(update(run).where(run.c.id == run_id).values(version=run.c.version + 1))
+        _tell(tx, conversation_id)
 
 
 def touch_conversation(tx: Connection, conversation_id: str, **values: Any) -> None:
     """Count a conversation's change, and tell the listeners once it is committed."""
-    tx.execute(
+    tx.execute(_touched(conversation.c.id == conversation_id, **values))
+    _tell(tx, conversation_id)
+
+
+def _touched(which: ColumnElement[bool], **values: Any) -> Update:
+    return (
         update(conversation)
-        .where(conversation.c.id == conversation_id)
+        .where(which)
         .values(version=conversation.c.version + 1, updated_at=now(), **values)
     )
+
+
+def _tell(tx: Connection, conversation_id: str) -> None:
     tx.info.setdefault("touched", set()).add(conversation_id)
 
 

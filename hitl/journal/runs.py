@@ -9,9 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import Refused, RunLost
 from hitl.journal import model_calls
-from hitl.journal.requests import ask, interrupt
+from hitl.journal.dispatch import cancel_unstarted, interrupt
+from hitl.journal.requests import ask
 from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
-from hitl.journal.tables import conversation, message, readable, run
+from hitl.journal.tables import WAITS, conversation, message, readable, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, ModelCall, Run, RunStatus, ToolCall
 
@@ -66,8 +67,14 @@ def add_call(
     """A new run that consists of one call, put through the gate by hand; returns its id."""
     run_id = add(tx, conversation_id, agent, "", by=by, config=config)
     tx.execute(update(run).where(run.c.id == run_id).values(turn=1))
-    ask(tx, (run_id, conversation_id), 1, [call])
+    ask(tx, _get(tx, run_id), 1, [call])
     return run_id
+
+
+def _get(tx: Connection, run_id: str) -> Run:
+    found = find(tx, Run, run_id)
+    assert found is not None
+    return found
 
 
 def say(tx: Connection, run_id: str, turn: int, said: ChatMessage) -> None:
@@ -224,7 +231,7 @@ def speak(
     if not spoken:
         raise RunLost(f"turn {call.turn} of run {run_row.id} was already spoken")
     say(tx, run_row.id, call.turn, said)
-    ask(tx, (run_row.id, run_row.conversation_id), call.turn, calls)
+    ask(tx, run_row, call.turn, calls)
     model_calls.keep(tx, call)
     if not calls:
         _end(tx, run_row.id, "answered")
@@ -239,7 +246,7 @@ def park(tx: Connection, run_id: str, owner: str) -> bool:
         update(run)
         .where(
             run.c.id == run_id,
-            exists().where(of_run, request.c.status == "pending"),
+            exists().where(of_run, WAITS),
             ~exists().where(of_run, request.c.status.in_(("approved", "running"))),
         )
         .values(status="waiting", owner=None, lease=None),
@@ -247,14 +254,18 @@ def park(tx: Connection, run_id: str, owner: str) -> bool:
 
 
 def finish(tx: Connection, run_id: str, owner: str, status: RunStatus) -> None:
-    """End a run that this owner works on.
+    """End a run that this owner works on; one that was stopped ends as that.
 
     Raises:
         RunLost: if the segment no longer owns it.
     """
     _own(tx, run_id, owner)
     interrupt(tx, run_id, ending=True)
-    _end(tx, run_id, status)
+    by = _get(tx, run_id).stopped_by
+    if by is None:
+        _end(tx, run_id, status)
+    else:
+        _end(tx, run_id, "cancelled", f"Stopped by {by}.")
 
 
 def fail(tx: Connection, run_row: Run, owner: str, error: str) -> None:
@@ -289,13 +300,24 @@ def _end(tx: Connection, run_id: str, status: RunStatus, error: str | None = Non
 
 
 def stop(tx: Connection, run_id: str, by: str) -> bool:
-    """End a run at a person's word: what waits is cancelled, what runs becomes unknown."""
+    """End a run at a person's word: what waits is cancelled, what runs becomes unknown.
+
+    A run with a call in doubt goes on waiting for somebody to say what came of that, and ends then;
+    or at once, if it is stopped again.
+    """
     touch_run(tx, run_id)
     found = find(tx, Run, run_id)
     if found is None or not found.is_active:
         return False
+    if cancel_unstarted(tx, run_id):
+        tx.execute(
+            update(run)
+            .where(run.c.id == run_id)
+            .values(status="waiting", stopped_by=by, owner=None, lease=None)
+        )
+        return True
     interrupt(tx, run_id, ending=True)
-    _end(tx, run_id, "cancelled", f"Stopped by {by}.")
+    _end(tx, run_id, "cancelled", f"Stopped by {found.stopped_by or by}.")
     return True
 
 

@@ -72,6 +72,7 @@ run = Table(
     Column("lease", Float),
     Column("turn", Integer, nullable=False, default=0),
     Column("superseded", Boolean, nullable=False, default=False),
+    Column("stopped_by", Text),
     Column("version", Integer, nullable=False, default=0),
     Index("run_of_conversation", "conversation_id", "position"),
     Index("run_by_status", "status"),
@@ -121,8 +122,53 @@ tool_request = Table(
     Column("ended_at", Float),
     Column("result", Text),
     Column("owner", String),
+    Column("fingerprint", String, nullable=False, default=""),
+    Column("policy", JSON(none_as_null=True)),
+    Column("rule", Text, nullable=False, default=""),
+    Column("secret", JSON, nullable=False, default=list),
+    Column("salt", String, nullable=False, default=""),
+    Column("expires_at", Float),
+    Column("earlier", String),
+    Column("replaces", String),
+    Column("receipt", Text),
+    Column("receipt_sha256", String),
+    Column("claim", String),
+    Column("resolved_by", Text),
+    Column("resolved_at", Float),
     Index("request_of_run", "run_id", "turn", "place"),
     Index("request_by_status", "status", "asked_at"),
+    Index("request_by_expiry", "expires_at"),
+    Index("request_of_conversation", "conversation_id", "status"),
+)
+
+# What waits for a person, found and counted without looking at what does not.
+WAITS = text("status IN ('pending', 'unknown') AND resolved_at IS NULL")
+Index(
+    "request_that_waits",
+    tool_request.c.asked_at,
+    tool_request.c.id,
+    sqlite_where=WAITS,
+    postgresql_where=WAITS,
+)
+
+# Append-only: each row's hash covers the row before it, so that none can be changed or left out.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("request_id", String, nullable=False, index=True),
+    Column("body", PlainText, nullable=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+)
+
+# One row: whoever appends to the chain takes it first.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String, nullable=False),
 )
 
 model_call = Table(

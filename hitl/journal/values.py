@@ -27,12 +27,18 @@ RequestStatus = Literal[
     "running",
     "succeeded",
     "failed",
-    "unknown",
+    "unknown",  # it had started when its process was cut off; open until somebody says what came
+    "worked",  # it was unknown, and a person says that it worked
+    "not_done",  # it was unknown, and a person says that it did not happen
+    "repeated",  # it was unknown, and another request, which replaces it, runs it again
+    "void",  # approved, but its tool or rule had changed; another request replaces it
     "rejected",
+    "denied",  # by a rule; nobody was asked
     "expired",
     "cancelled",
 ]
 OPEN: tuple[RequestStatus, ...] = ("pending", "approved", "running")
+REPLACED: tuple[RequestStatus, ...] = ("repeated", "void")
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,36 @@ class Reject:
 Decision = Approve | Reject
 
 
+@dataclass(frozen=True)
+class RunAgain:
+    """Of a call whose outcome is unknown: start it once more."""
+
+
+@dataclass(frozen=True)
+class ItWorked:
+    """Of a call whose outcome is unknown: it did what it should.
+
+    Args:
+        told: what the agent is told of it, word for word.
+    """
+
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class ItDidNotHappen:
+    """Of a call whose outcome is unknown: it had no effect.
+
+    Args:
+        told: what the agent is told of it, word for word.
+    """
+
+    told: str = ""
+
+
+Resolution = RunAgain | ItWorked | ItDidNotHappen
+
+
 def require_decision(value: object) -> None:
     """Refuse what only looks like a decision.
 
@@ -70,6 +106,18 @@ def require_decision(value: object) -> None:
     """
     if not isinstance(value, Approve | Reject):
         raise TypeError(f"A decision is Approve(…) or Reject(…), not {value!r}.")
+
+
+def require_resolution(value: object) -> None:
+    """Refuse what only looks like a resolution.
+
+    Raises:
+        TypeError: if it is none of `RunAgain`, `ItWorked` and `ItDidNotHappen`.
+    """
+    if not isinstance(value, RunAgain | ItWorked | ItDidNotHappen):
+        raise TypeError(
+            f"A resolution is RunAgain(), ItWorked(…) or ItDidNotHappen(…), not {value!r}."
+        )
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -87,6 +135,14 @@ class ToolCall:
         provider_id: the provider's id; lives in the messages alone.
         asks: whether a person must decide.
         problem: what is wrong with the call, told to the model; None if it can run.
+        denied: whether a rule forbids it.
+        rule: which rule asked, allowed or denied it.
+        policy: all rules of the tool, as `Policy.as_data` writes them.
+        fingerprint: of the tool that was asked for.
+        secret: names of the arguments that are masked.
+        expires_after: seconds until an unanswered request ends; None waits for ever.
+        earlier: the id of a request of the same run for the same, which was rejected.
+        rejected_again: the reason of that rejection, where it still counts; None asks.
     """
 
     tool: str
@@ -94,6 +150,14 @@ class ToolCall:
     provider_id: str
     asks: bool = True
     problem: str | None = None
+    denied: bool = False
+    rule: str = ""
+    policy: Any = None
+    fingerprint: str = ""
+    secret: tuple[str, ...] = ()
+    expires_after: float | None = None
+    earlier: str | None = None
+    rejected_again: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +168,15 @@ class ToolRequest:
         turn: the model's how-manieth message in the run, from 1.
         place: the call's place in that message, from 0.
         arguments: as asked; `edited` replaces them where a person changed them.
-        result: what the tool returned, or why it failed.
+        result: what the tool returned, why it failed or did not run, or what a person says of it.
+        fingerprint: of the tool as it was when this was asked.
+        policy: the tool's rules as they were then; `rule` is the one that counted.
+        secret: names of the arguments that are masked; `salt` goes into their commitments.
+        earlier: a request for the same that was rejected before in this run.
+        replaces: the void or repeated request that this one stands for.
+        receipt: the canonical form of what was decided about; `receipt_sha256` is its digest.
+        claim: who took it for execution.
+        resolved_by: who said what came of it, where that was unknown.
         times: seconds since the epoch.
     """
 
@@ -128,6 +200,19 @@ class ToolRequest:
     ended_at: float | None
     result: str | None
     owner: str | None
+    fingerprint: str
+    policy: Any
+    rule: str
+    secret: list[str]
+    salt: str
+    expires_at: float | None
+    earlier: str | None
+    replaces: str | None
+    receipt: str | None
+    receipt_sha256: str | None
+    claim: str | None
+    resolved_by: str | None
+    resolved_at: float | None
 
     @property
     def final_arguments(self) -> dict[str, Any]:
@@ -136,7 +221,18 @@ class ToolRequest:
 
     @property
     def is_open(self) -> bool:
-        return self.status in OPEN
+        """Whether its outcome, or a person's word in place of it, is still to come."""
+        return self.status in OPEN or self.is_in_doubt
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a person is to say what came of it."""
+        return self.status == "unknown" and self.resolved_at is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a person."""
+        return self.status == "pending" or self.is_in_doubt
 
 
 @dataclass(frozen=True)
@@ -184,6 +280,7 @@ class Run:
             tools that asked a person by the time the run started ask in it too.
         turn: how many messages the model has spoken.
         superseded: it ends instead of speaking again.
+        stopped_by: who stopped it; it ends once nothing of it is in doubt.
         version: counts its changes.
     """
 
@@ -203,6 +300,7 @@ class Run:
     lease: float | None
     turn: int
     superseded: bool
+    stopped_by: str | None
     version: int
 
     @property
@@ -252,5 +350,9 @@ class RunRecord:
     requests: tuple[ToolRequest, ...]
 
     def requests_of(self, turn: int) -> list[ToolRequest]:
-        """The requests of one of the model's messages, in its order."""
-        return [request for request in self.requests if request.turn == turn]
+        """The requests of one of the model's messages, in its order; those that count."""
+        return [
+            request
+            for request in self.requests
+            if request.turn == turn and request.status not in REPLACED
+        ]

@@ -89,13 +89,15 @@ def _draw_held(run: Run, waiting: list[ToolRequest]) -> None:
         st.caption("Not sent yet:")
         st.text(text.visible(text.shorten(run.text, 400)))
         with st.container(horizontal=True, gap="small"):
-            if waiting:
+            pending = [request.id for request in waiting if request.status == "pending"]
+            if pending:
                 st.button(
-                    f"Reject {len(waiting)} waiting and send",
+                    f"Reject {len(pending)} waiting and send",
                     key=f"reject-and-send-{run.id}",
                     on_click=_reject_and_send,
-                    args=(run.id, [request.id for request in waiting]),
+                    args=(run.id, pending),
                 )
+            if waiting:
                 words = "Send when they are decided"
             else:
                 words = "Send now"

@@ -10,7 +10,7 @@ from hitl.agents import AgentConfig, ToolFacts, facts_of
 from hitl.errors import NotFound
 from hitl.journal import Run, RunRecord, ToolRequest
 from hitl.ui import text
-from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal
+from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal, needs_card
 from hitl.ui.clicks import click, go_to
 from hitl.ui.details import show_details
 from hitl.ui.office import desk
@@ -43,8 +43,9 @@ def draw_run(record: RunRecord, conversation_id: str) -> None:
             said = record.messages.get(turn)
             if said is not None and said.content:
                 st.markdown(text.prose(said.content))
-            for request in record.requests_of(turn):
-                _draw_request(request, agent)
+            for request in record.requests:
+                if request.turn == turn:
+                    _draw_request(request, agent)
         _draw_progress(record)
         _draw_ending(record, conversation_id)
 
@@ -73,7 +74,7 @@ def _run_again(run_id: str, conversation_id: str) -> None:
 def _draw_request(request: ToolRequest, agent: AgentConfig | None) -> None:
     tool = agent.tool(request.tool) if agent else None
     facts = facts_of(tool) if tool else ToolFacts()
-    if request.asks:
+    if needs_card(request):
         draw_card(request, facts)
     else:
         _draw_step(request, facts)
@@ -86,6 +87,12 @@ def _draw_step(request: ToolRequest, facts: ToolFacts) -> None:
     title = f"{text.label(request.tool)} · {word.lower()} · {duration(took)}"
     with st.expander(title, icon=icon, type="step", key=f"step-{request.id}"):
         draw_arguments(request, facts)
+        if request.rule not in ("", "allow"):
+            st.caption(f"Rule: {text.code(request.rule)}")
+        if request.status == "rejected":
+            reason = text.visible(request.reason or "no reason was given")
+            st.caption("Rejected before in this run, and nothing was executed since:")
+            st.text(reason)
         if request.result is not None:
             st.caption("Result")
             draw_literal(request.result)

@@ -12,7 +12,7 @@ from hitl.agents import AgentConfig, ToolFacts, facts_of
 from hitl.errors import NotFound
 from hitl.journal import RunRecord, ToolRequest
 from hitl.ui import live, text
-from hitl.ui.card import OUTCOMES, draw_card, draw_literal
+from hitl.ui.card import OUTCOMES, draw_card, draw_literal, needs_card
 from hitl.ui.office import desk
 from hitl.ui.people import clock, duration
 from hitl.ui.run import run_signature
@@ -80,11 +80,12 @@ def draw_tried_call(record: RunRecord) -> None:
 
 
 def _draw_call(record: RunRecord) -> None:
-    run, request = record.run, record.requests[0]
-    if request.asks:
-        draw_card(request, _facts(record))
-    else:
-        _draw_outcome(request)
+    run = record.run
+    for request in record.requests:
+        if needs_card(request):
+            draw_card(request, _facts(record))
+        else:
+            _draw_outcome(request)
     if run.status == "failed":
         st.error(text.words(text.visible(run.error or "")), icon=":material/error:")
 

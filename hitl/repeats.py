@@ -1,0 +1,51 @@
+"""A model that asks again for what was rejected: answered as before, or asked anew with a word."""
+
+from dataclasses import replace
+
+from hitl.journal.values import RunRecord, ToolCall, ToolRequest, same
+
+
+def marked(record: RunRecord, calls: list[ToolCall]) -> list[ToolCall]:
+    """The calls; those that were rejected before in this run say so.
+
+    Where nothing else was executed since, the rejection still holds and nobody is asked again.
+    """
+    return [_marked(record, call) for call in calls]
+
+
+def _marked(record: RunRecord, call: ToolCall) -> ToolCall:
+    earlier = rejection_of(record, call)
+    if earlier is None or call.problem or call.denied:
+        return call
+    if _something_ran_since(record, earlier):
+        return replace(call, earlier=earlier.id)
+    return replace(call, earlier=earlier.id, rejected_again=earlier.reason)
+
+
+def rejection_of(record: RunRecord, call: ToolCall) -> ToolRequest | None:
+    """A person's newest rejection of this very call in this run."""
+    rejected = [
+        request
+        for request in record.requests
+        if request.decision == "reject" and _is_same(request, call)
+    ]
+    return max(rejected, key=lambda request: request.decided_at or 0, default=None)
+
+
+def _is_same(request: ToolRequest, call: ToolCall) -> bool:
+    return request.tool == call.tool and same(request.arguments, call.arguments)
+
+
+def _something_ran_since(record: RunRecord, rejection: ToolRequest) -> bool:
+    since = rejection.decided_at or 0
+    return any((request.started_at or 0) > since for request in record.requests)
+
+
+def most_repeats(record: RunRecord) -> int:
+    """How often the model came back with one and the same rejected call, and was told so."""
+    repeated = [
+        request.earlier
+        for request in record.requests
+        if request.status == "rejected" and request.decision is None
+    ]
+    return max((repeated.count(earlier) for earlier in repeated), default=0)

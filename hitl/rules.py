@@ -1,0 +1,283 @@
+"""What an agent's file says about a tool: calls of it ask, run freely, are denied, or it depends.
+
+A rule is `ask`, `allow` or `deny`, or one of them `when` a condition on the call's arguments holds,
+written in CEL, the Common Expression Language: `ask when amount > 100`. Of several rules the first
+that fits counts. Whatever can't be said for certain asks a person.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal, get_args
+
+from hitl.errors import DeclarationError
+
+Verb = Literal["allow", "ask", "deny"]
+STRICTNESS: tuple[Verb, ...] = get_args(Verb)
+RULE = re.compile(r"(allow|ask|deny)(?:\s+when\s+(\S.*))?", re.DOTALL)
+LONGEST_CONDITION = 1000
+
+TYPES = frozenset(
+    "bool bytes double duration int list map null_type string timestamp type uint".split()
+)
+FUNCTIONS = frozenset(
+    """
+    bytes contains double duration dyn endsWith getDate getDayOfMonth getDayOfWeek getDayOfYear
+    getFullYear getHours getMilliseconds getMinutes getMonth getSeconds int matches size startsWith
+    string timestamp type uint
+    """.split()
+)
+# `.exists(x, …)` and its like bind a name of their own for each item of a list.
+LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
+INTEGERS = range(-(2**63), 2**63)
+MOST_STEPS, DEEPEST = 100_000, 100
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the rules say about one call.
+
+    Args:
+        verb: whether it runs freely, asks a person, or never runs.
+        rule: the rule that counted, in the words of the agent's file.
+    """
+
+    verb: Verb
+    rule: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: always, or only when a condition on the arguments holds."""
+
+    verb: Verb
+    condition: str | None = None
+
+    @classmethod
+    def read(cls, said: Any) -> "Rule":
+        """The rule as a file says it.
+
+        Raises:
+            DeclarationError: if it is none, or its condition can't be understood.
+        """
+        found = RULE.fullmatch(said.strip()) if isinstance(said, str) else None
+        if found is None:
+            raise DeclarationError(
+                "must be 'ask', 'allow', 'deny' or a rule such as 'ask when amount > 100', "
+                f"not {said!r}"
+            )
+        if found[2]:
+            _compiled(found[2])
+        return cls(found[1], found[2])  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return f"{self.verb} when {self.condition}" if self.condition else self.verb
+
+    def ruling(self, arguments: Mapping[str, Any]) -> Ruling | None:
+        """What the rule says about a call with these arguments; None if it does not fit."""
+        if self.condition is None:
+            return Ruling(self.verb, str(self))
+        try:
+            fits = _compiled(self.condition).holds(arguments)
+        except _Undecided as undecided:
+            return Ruling("ask", f"{self} (could not be evaluated: {undecided}, so it asks)")
+        return Ruling(self.verb, str(self)) if fits else None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All that is said about one tool.
+
+    Args:
+        lists: lists of rules, read from top to bottom. Usually there is one list; of several, the
+            strictest ruling holds.
+    """
+
+    lists: tuple[tuple[Rule, ...], ...]
+
+    @classmethod
+    def read(cls, said: str | list[str] | None) -> "Policy":
+        """The policy as a file says it: a rule, a list of rules, or nothing, which asks.
+
+        Raises:
+            DeclarationError: if a rule can't be understood, or could never count.
+        """
+        rules = ["ask"] if said is None else said if isinstance(said, list) else [said]
+        if not rules:
+            raise DeclarationError("must have at least one rule: 'ask', 'allow' or 'deny'")
+        read = tuple(map(Rule.read, rules))
+        for rule in read[:-1]:
+            if rule.condition is None:
+                raise DeclarationError(
+                    f"nothing after {str(rule)!r} could ever count: the first rule that fits does"
+                )
+        return cls((read,))
+
+    @classmethod
+    def from_data(cls, data: Any) -> "Policy":
+        """What `as_data` wrote; whatever can't be read asks."""
+        try:
+            if isinstance(data, dict):
+                (parts,) = data["strictest"], *(() if len(data) == 1 else (data,))
+                return _strictest_of(map(cls.from_data, parts))
+            return cls.read(data)
+        except (DeclarationError, KeyError, TypeError, ValueError, RecursionError):
+            return ASK
+
+    def as_data(self) -> Any:
+        """As JSON data: a rule, a list of rules, or `{"strictest": [...]}` of these."""
+        said = [[str(rule) for rule in rules] for rules in self.lists]
+        parts = [rules[0] if len(rules) == 1 else rules for rules in said]
+        return parts[0] if len(parts) == 1 else {"strictest": parts}
+
+    @property
+    def plain(self) -> Verb | None:
+        """What it says of every call; None if that depends on the arguments."""
+        rule = self.lists[0][0]
+        return rule.verb if len(self.lists) == 1 and rule.condition is None else None
+
+    @property
+    def words(self) -> str:
+        """For people: the rules, one after the other."""
+        said = ["; ".join(map(str, rules)) for rules in self.lists]
+        return said[0] if len(said) == 1 else f"the strictest of ({') and ('.join(said)})"
+
+    def argument_names(self) -> set[str]:
+        """The arguments that its conditions speak of."""
+        conditions = [rule.condition for rules in self.lists for rule in rules if rule.condition]
+        return {name for condition in conditions for name in _compiled(condition).needs}
+
+    def ruling(self, arguments: Mapping[str, Any]) -> Ruling:
+        """What it says about a call with these arguments. Never raises: what is unclear asks."""
+        rulings = [_first_that_fits(rules, arguments) for rules in self.lists]
+        return max(rulings, key=lambda ruling: STRICTNESS.index(ruling.verb))
+
+
+ALLOW, ASK, DENY = (Policy(((Rule(verb),),)) for verb in STRICTNESS)
+
+
+def _first_that_fits(rules: tuple[Rule, ...], arguments: Mapping[str, Any]) -> Ruling:
+    for rule in rules:
+        if ruling := rule.ruling(arguments):
+            return ruling
+    # `ask when …` at the end says which calls ask, so that the others needn't.
+    rest: Verb = "allow" if rules[-1].verb == "ask" else "ask"
+    return Ruling(rest, f"{rest}: no rule fits")
+
+
+def strictest(one: Policy, other: Policy) -> Policy:
+    """A policy whose ruling is, for all arguments, the stricter of the two."""
+    return _strictest_of([one, other])
+
+
+def _strictest_of(policies: Iterable[Policy]) -> Policy:
+    lists = {rules for policy in policies for rules in policy.lists}
+    (allows,), (asks,), (denies,) = ALLOW.lists, ASK.lists, DENY.lists
+    if denies in lists:
+        return DENY
+    if asks in lists:  # the others count only as far as they deny
+        lists = {rules for rules in lists if any(rule.verb == "deny" for rule in rules)} | {asks}
+    kept = (lists - {allows}) or lists or {asks}
+    return Policy(tuple(sorted(kept, key=str)))
+
+
+class _Undecided(Exception):
+    """Raised when nobody can tell whether a condition holds; says why, without any value."""
+
+
+class _Condition:
+    """A condition, ready to be evaluated.
+
+    Args:
+        text: in CEL.
+
+    Raises:
+        DeclarationError: if it is not CEL, or uses a function that there is not.
+    """
+
+    def __init__(self, text: str) -> None:
+        if len(text) > LONGEST_CONDITION:
+            raise DeclarationError(f"a condition has at most {LONGEST_CONDITION} characters")
+        import cel  # with a first condition: its package brings a whole command line along
+
+        try:
+            self.program = cel.compile(text)
+            self.names = set(self.program.variables())
+            functions = [name for name in self.program.functions() if name.isidentifier()]
+        except BaseException as error:  # a panic of the Rust library is no Exception
+            raise DeclarationError(f"{text!r} is no condition: {_problem(error)}") from None
+        for name in sorted({*functions} - FUNCTIONS):
+            raise DeclarationError(f"{text!r}: there is no function {name!r}")
+        loops: list[str] = LOOP.findall(text)
+        self.needs = frozenset(self.names - {*loops} - TYPES)
+        self.loops = len(loops)
+        # A pattern is compiled again for every text that it is matched with.
+        self.cost = 10 if "matches" in functions else 1
+
+    def holds(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether it holds for these arguments.
+
+        Raises:
+            _Undecided: if that can't be said.
+        """
+        for name in sorted(self.needs - arguments.keys()):
+            raise _Undecided(f"there is no argument {name!r}")
+        known = {name: arguments[name] for name in self.names & arguments.keys()}
+        if _size(known) ** max(1, self.loops) * self.cost > MOST_STEPS * (1 + 9 * (not self.loops)):
+            raise _Undecided("the arguments are too large")
+        try:
+            holds = self.program.execute(known)
+        except BaseException as error:  # a panic of the Rust library is no Exception
+            raise _Undecided(_why(error)) from None
+        if not isinstance(holds, bool):
+            raise _Undecided(f"it gives a {type(holds).__name__}, not true or false")
+        return holds
+
+
+@lru_cache(maxsize=1024)
+def _compiled(condition: str) -> _Condition:
+    return _Condition(condition)
+
+
+def _problem(error: BaseException) -> str:
+    found = re.search(r":\d+:(\d+): (?:Syntax error: )?(.+)", str(error))
+    if found is None:
+        return type(error).__name__
+    return f"{found[2].partition(' expecting ')[0]}, at character {found[1]}"
+
+
+def _why(error: BaseException) -> str:
+    """Without the library's own words, which hold values, and some of them are secret."""
+    if isinstance(error, TypeError):
+        return "a value is of another type than the rule expects"
+    if isinstance(error, LookupError):
+        return "a part that it speaks of is not there"
+    return type(error).__name__
+
+
+def _size(value: Any) -> int:
+    """How many values these are, long texts counting more.
+
+    Raises:
+        _Undecided: if CEL would not see one of them as what it is.
+    """
+    size, level = 0, [value]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for part in level:
+            if isinstance(part, dict):
+                below += part.values()
+            elif isinstance(part, list):
+                below += part
+            elif isinstance(part, str):
+                size += len(part) // 100
+            elif type(part) is int and part not in INTEGERS:
+                raise _Undecided("a number has more than 64 bits")
+            elif not isinstance(part, bool | int | float | None):
+                raise _Undecided(f"a value is a {type(part).__name__}")
+        size += len(level)
+        if not below:
+            return size
+        level = below
+    raise _Undecided("the arguments are nested too deeply")
