@@ -74,7 +74,7 @@ class Desk(Views):
         While requests wait it is held for its author; while the agent works it is queued.
 
         Raises:
-            Refused: if it is empty or too long, or the conversation is none that takes messages here.
+            Refused: if it is empty or too long, or the conversation takes no messages here.
             NotFound: if the conversation or its agent is gone.
         """
         self._check_message(text)

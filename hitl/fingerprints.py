@@ -5,12 +5,14 @@ package that it uses do.
 """
 
 import ast
+import copy
 import hashlib
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,7 +25,8 @@ from hitl.canonical import canonical
 PARTS = {"description": 16, "arguments": 16, "code": 32}
 PACKAGE = re.compile(r"\bhitl_agents_[0-9a-f]{8}\.")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-PLAIN = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, list, dict, set)
+CHANGING = (list, dict, set, bytearray)
+PLAIN = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, *CHANGING)
 _known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
@@ -49,17 +52,14 @@ def what_differs(before: str, now: str) -> list[str]:
         return []
     if len(parts) != len(PARTS) or len(others) != len(PARTS):
         return ["code"]
-    return [
-        name for name, one, other in zip(PARTS, parts, others, strict=True) if one != other
-    ]
+    return [name for name, one, other in zip(PARTS, parts, others, strict=True) if one != other]
 
 
 def _fingerprint(tool: BaseTool, said: str) -> str:
     texts = (f"{said}\n{facts_of(tool)!r}", _schema(tool), "\n".join(_code(tool)))
     digests = [hashlib.sha256(PACKAGE.sub("", text).encode("utf-8", "replace")) for text in texts]
     return "-".join(
-        digest.hexdigest()[:length]
-        for digest, length in zip(digests, PARTS.values(), strict=True)
+        digest.hexdigest()[:length] for digest, length in zip(digests, PARTS.values(), strict=True)
     )
 
 
@@ -79,36 +79,58 @@ def _code(tool: BaseTool) -> Iterator[str]:
         yield _source_of(kind)
         return
     yield _plain(getattr(tool, "partial_params", {}))
-    seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [("", inspect.unwrap(function))]
     home = getattr(function, "__module__", "") or ""
+    seen: set[str] = set()
+    waiting: list[Any] = [inspect.unwrap(function)]
     while waiting:
-        name, thing = waiting.pop(0)
-        if id(thing) in seen:
+        used = waiting.pop(0)
+        name = f"{used.__module__}.{used.__qualname__}"
+        if name in seen:
             continue
-        seen.add(id(thing))
-        if isinstance(thing, FunctionType):
-            yield f"def {name}: {_source_of(thing)}"
-            yield _plain((thing.__defaults__, thing.__kwdefaults__))
-            waiting += sorted(_used_by(thing, home), key=lambda pair: pair[0])
-        elif inspect.isclass(thing):
-            yield f"class {name}: {_source_of(thing)}"
-        elif isinstance(thing, PLAIN):
-            yield f"{name} = {_plain(thing)}"
+        seen.add(name)
+        yield f"{name}: {_source_of(used)}"
+        if isinstance(used, FunctionType):
+            yield _plain((used.__defaults__, used.__kwdefaults__))
+            yield from _values_of(used, home)
+            waiting += sorted(_used_by(used, home), key=lambda each: str(each.__qualname__))
 
 
-def _used_by(function: FunctionType, home: str) -> Iterator[tuple[str, Any]]:
-    """What a function names of its own package, and what it closes over."""
-    try:
-        bound = inspect.getclosurevars(function)
-    except (TypeError, ValueError):
-        return
-    yield from bound.nonlocals.items()
+def _used_by(function: FunctionType, home: str) -> Iterator[Any]:
+    """The functions and classes of its own package that a function names or closes over."""
+    for _, thing in [*_named(function, home), *_closed_over(function)]:
+        thing = inspect.unwrap(thing) if callable(thing) else thing
+        is_code = isinstance(thing, FunctionType) or inspect.isclass(thing)
+        if is_code and _is_at_home(thing.__module__, home):
+            yield thing
+
+
+def _values_of(function: FunctionType, home: str) -> Iterator[str]:
+    """The constants that a function uses: as they are written, since some of them change."""
+    for name, thing in sorted(_named(function, home), key=lambda pair: pair[0]):
+        if isinstance(thing, PLAIN):
+            yield f"{name} = {_assignment(function.__module__, name) or _constant(thing)}"
+    for name, thing in _closed_over(function):
+        if isinstance(thing, PLAIN):
+            yield f"{name} = {_constant(thing)}"
+
+
+def _closed_over(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+
+
+def _named(function: FunctionType, home: str) -> list[tuple[str, Any]]:
+    """What a function names of its module, and of other modules of its package."""
+    found: list[tuple[str, Any]] = []
     for name, thing in _globals_of(function.__code__, function.__globals__):
-        if isinstance(thing, ModuleType):
-            yield from _used_of_module(thing, function.__code__, home)
-        elif isinstance(thing, PLAIN) or _is_at_home(getattr(thing, "__module__", ""), home):
-            yield name, inspect.unwrap(thing) if callable(thing) else thing
+        if isinstance(thing, ModuleType) and _is_at_home(thing.__name__, home):
+            found += _globals_of(function.__code__, vars(thing))
+        found.append((name, thing))
+    return found
 
 
 def _globals_of(code: CodeType, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -120,14 +142,6 @@ def _globals_of(code: CodeType, known: dict[str, Any]) -> Iterator[tuple[str, An
             yield from _globals_of(constant, known)
 
 
-def _used_of_module(module: ModuleType, code: CodeType, home: str) -> Iterator[tuple[str, Any]]:
-    if not _is_at_home(module.__name__, home):
-        return
-    for name, thing in _globals_of(code, vars(module)):
-        if isinstance(thing, PLAIN) or _is_at_home(getattr(thing, "__module__", ""), home):
-            yield f"{module.__name__}.{name}", thing
-
-
 def _is_at_home(module: Any, home: str) -> bool:
     """Whether a module belongs to the same agents, or is the very same."""
     if not isinstance(module, str):
@@ -136,17 +150,64 @@ def _is_at_home(module: Any, home: str) -> bool:
     return module == home or bool(package and module.startswith(package[0]))
 
 
+def _constant(value: Any) -> str:
+    """A value that stays; one that can change, while the tool works, does not count."""
+    return "" if isinstance(value, CHANGING) else _plain(value)
+
+
+def _assignment(module: str, name: str) -> str | None:
+    """How a module's source gives a name its value."""
+    for node in ast.iter_child_nodes(_tree_of(module) or ast.Module([], [])):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        if any(isinstance(each, ast.Name) and each.id == name for each in targets):
+            return ast.dump(node)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _tree_of(module: str) -> ast.Module | None:
+    """A module's source, as it was when it was loaded; its file may be another by now."""
+    loader = getattr(sys.modules.get(module), "__loader__", None)
+    try:
+        source = loader.get_source(module) if loader is not None else None
+        return None if source is None else ast.parse(source)
+    except Exception:  # no source, or none that can be parsed
+        return None
+
+
 def _source_of(thing: Any) -> str:
     """The code as a tree without positions and docstrings; the byte code if there is no source."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
-    except (OSError, TypeError, SyntaxError, ValueError):
+    tree = _node_of(thing) or _read(thing)
+    if tree is None:
         code = getattr(thing, "__code__", None)
         return _byte_code(code) if isinstance(code, CodeType) else str(thing)
+    tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             _drop_docstring(node)
     return ast.dump(tree)
+
+
+def _node_of(thing: Any) -> ast.AST | None:
+    """Where a function or class is defined in the source that its module was loaded from."""
+    code = getattr(thing, "__code__", None)
+    for node in ast.walk(_tree_of(thing.__module__) or ast.Module([], [])):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and isinstance(code, CodeType):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            if node.name == code.co_name and first == code.co_firstlineno:
+                return node
+        elif isinstance(node, ast.ClassDef) and code is None and node.name == thing.__name__:
+            return node
+    return None
+
+
+def _read(thing: Any) -> ast.AST | None:
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
 
 
 def _drop_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:

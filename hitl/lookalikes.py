@@ -8,7 +8,7 @@ that are dressed up, as in mathematics. What people really write is left alone.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import cache, lru_cache
 
 import regex
@@ -28,10 +28,10 @@ NUMERALS = frozenset("ОЗӠб")  # Cyrillic letters that pass for a digit betwe
 SIGNS = frozenset("/\\.:@?#&=%")  # what gives an address or a path its meaning
 OUR_OWN = frozenset("⏎⇥")  # what a line shows for its ends and tabs
 MARK = r"\[U\+[0-9A-F]{4,6}\]"
-LETTER = regex.compile(rf"([\p{{L}}\p{{M}}\p{{N}}])((?:{MARK})*)")
 WORD = regex.compile(rf"(?:[\p{{L}}\p{{M}}\p{{N}}](?:{MARK})*)+")
-SIGN = regex.compile(rf"(?<=[A-Za-z0-9])([^\w\s])|([^\w\s])(?:{MARK})*(?=[A-Za-z])")
 TOKEN = re.compile(r"\S*[^\x00-\x7f\s]\S*")
+NUMERAL = re.compile(r"\d[ОЗӠб]\d")
+MARKED = re.compile(rf"(.)((?:{MARK})*)", re.DOTALL)
 LATIN = re.compile(r"[A-Za-z]")
 LONG = 200
 
@@ -59,24 +59,28 @@ def marked(text: str, around: str = "") -> str:
         around: more of what was written there; it tells which scripts are really used.
     """
     there = set(text)
-    others = {each for each in there if not each.isascii()}
-    if not any(map(_may_deceive, others)):
+    if not any(map(_may_deceive, there)):
         return text
-    used = _really_used(others | set(around))
-    if _is_plain(there, used):
-        return text
-    return TOKEN.sub(lambda token: _token(token[0], used), text)
+    used = _really_used(there | set(around))
+    plain = _plain_alphabets(text, there, used)
+
+    def mark(token: "re.Match[str]") -> str:
+        characters = set(token[0])
+        is_plain = any(characters <= alphabet for alphabet in plain)
+        return token[0] if is_plain else _token(token[0], used)
+
+    return TOKEN.sub(mark, text)
 
 
 @cache
 def script(character: str) -> str:
-    """The script of a character, as in `LATIN`; COMMON if it belongs to many."""
-    return str(alias(character))
+    """The script of a character, as in `LATIN`; COMMON if it belongs to many or none."""
+    return str(alias(character) or "UNKNOWN")
 
 
 @cache
 def imitates(character: str) -> bool:
-    """Whether it looks like a letter or digit of ASCII and is none."""
+    """Whether it looks like a letter or digit of ASCII, and is none."""
     return any(twin.isalnum() for twin in TWINS.get(character, ()))
 
 
@@ -115,16 +119,13 @@ def _really_used(characters: Iterable[str]) -> frozenset[str]:
     return frozenset(script(each) for each in sure if each.isalpha() and not is_dressed_up(each))
 
 
-def _is_plain(characters: set[str], used: frozenset[str]) -> bool:
-    """Whether all of it is one script that is really used, and nothing pretends to be another."""
-    scripts = {script(each) for each in characters if each.isalnum()} - NO_SCRIPT
-    return (
-        len(scripts) == 1
-        and scripts <= used
-        and scripts != {"LATIN"}
-        and NUMERALS.isdisjoint(characters)
-        and not any(map(_is_marked_alone, characters))
-    )
+def _plain_alphabets(text: str, there: set[str], used: frozenset[str]) -> list[set[str]]:
+    """What of a text's characters may stand together, script by script, without a closer look."""
+    calm = {each for each in there if not _is_marked_alone(each)}
+    if NUMERAL.search(text):
+        calm -= NUMERALS
+    signs = {each for each in calm if not each.isalpha() and script(each) in NO_SCRIPT}
+    return [signs | {each for each in calm if script(each) == name} for name in used - {"LATIN"}]
 
 
 @cache
@@ -150,34 +151,44 @@ def _marked_token(token: str, used: frozenset[str]) -> str:
     """What stands between two blanks, with its words and signs marked."""
     is_joined = LATIN.search(re.sub(MARK, "", token)) is not None
     words = WORD.sub(lambda word: _word(word[0], used, is_joined), token)
-    return SIGN.sub(lambda sign: _sign(sign, used), words)
+    if not is_joined:
+        return _marked(words, OUR_OWN)
+    return _marked(words, {each for each in words if _is_false_sign(each, used)})
 
 
 def _word(word: str, used: frozenset[str], is_joined: bool) -> str:
     if word.isascii():
         return word
-    letters = "".join(letter for letter, _ in LETTER.findall(word))
-    odd = _odd(letters, used, is_joined)
-    if not odd:
-        return word
-    return str(LETTER.sub(lambda found: _mark(found[1], found[2], odd), word))
+    return _marked(word, _odd(re.sub(MARK, "", word), used, is_joined))
 
 
-def _mark(character: str, behind: str, odd: Iterable[str]) -> str:
-    mark = f"[U+{ord(character):04X}]"
-    is_new = character in odd and not behind.startswith(mark)
-    return f"{character}{mark if is_new else ''}{behind}"
+def _marked(text: str, odd: Set[str]) -> str:
+    """The text with these characters marked, unless they are already."""
+    if odd.isdisjoint(text):
+        return text
+    if "[U+" not in text:
+        return text.translate({ord(each): f"{each}{_number(each)}" for each in odd})
+    parts = MARKED.findall(text)
+    return "".join(
+        f"{each}{_number(each) if each in odd and _number(each) not in marks else ''}{marks}"
+        for each, marks in parts
+    )
 
 
-def _sign(found: "regex.Match[str]", used: frozenset[str]) -> str:
-    """A sign beside a letter, marked if it looks like one that has a meaning in an address."""
-    character = found[1] or found[2]
+def _number(character: str) -> str:
+    return f"[U+{ord(character):04X}]"
+
+
+@lru_cache(maxsize=1024)
+def _is_false_sign(character: str, used: frozenset[str]) -> bool:
+    """Whether it looks like a sign that has a meaning in an address, or like a letter."""
+    if character in OUR_OWN:
+        return True
+    if character.isalnum() or character == "×" or script(character) not in NO_SCRIPT:
+        return False
     twins = TWINS.get(character, frozenset())
-    deceives = character in OUR_OWN or any(each in SIGNS or each.isalnum() for each in twins)
-    if not deceives or (is_wide(character) and not EAST.isdisjoint(used)):
-        return str(found[0])
-    behind = found.string[found.start() + 1 :]
-    return _mark(character, behind[:10], character)[: -len(behind[:10]) or None] + found[0][1:]
+    deceives = any(each in SIGNS or each.isalnum() for each in twins)
+    return deceives and not (is_wide(character) and not EAST.isdisjoint(used))
 
 
 def _odd(letters: str, used: frozenset[str], is_joined: bool) -> set[str]:
@@ -185,9 +196,11 @@ def _odd(letters: str, used: frozenset[str], is_joined: bool) -> set[str]:
     of_script = Counter(script(each) for each in letters)
     scripts = {each: number for each, number in of_script.items() if each not in NO_SCRIPT}
     in_squares = not EAST.isdisjoint(used)
-    odd = {each for each in letters if is_dressed_up(each) and not (in_squares and is_wide(each))}
-    odd |= {each for each in letters if script(each) in NO_SCRIPT and imitates(each)} - odd
+    odd = {each for each in letters if is_dressed_up(each)}
+    odd |= {each for each in letters if script(each) in NO_SCRIPT and imitates(each)}
     odd |= _odd_latin(letters, used)
+    if in_squares:
+        odd = {each for each in odd if not is_wide(each)}
     odd |= _numerals(letters)
     if len(scripts) > 1:
         return odd | _mixed_in(letters, scripts)

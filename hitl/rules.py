@@ -8,7 +8,7 @@ that fits counts. Whatever can't be said for certain asks a person.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from hitl.errors import DeclarationError
@@ -19,7 +19,7 @@ RULE = re.compile(r"(allow|ask|deny)(?:\s+when\s+(\S.*))?", re.DOTALL)
 LONGEST_CONDITION = 1000
 
 TYPES = frozenset(
-    "bool bytes double duration int list map null_type string timestamp type uint".split()
+    "bool bytes double duration int list map null_type string timestamp type uint".split()  # noqa: SIM905
 )
 FUNCTIONS = frozenset(
     """

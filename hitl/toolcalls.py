@@ -31,6 +31,7 @@ CANCELLED = "Not executed: the run was stopped before this call could start."
 EXPIRED = "Not executed: nobody decided in time."
 NO_SUCH_TOOL = "Tool {} does not exist"
 LONGEST_ID = 40
+LONGEST_INVALID = 2_000
 DEEPEST = 100
 EDITED = "A person changed the arguments before approving. What ran: "
 
@@ -90,7 +91,7 @@ def _check_call(config: AgentConfig, raw: RawCall, provider_id: str, limits: Lim
             f"{FAILED}the arguments have {len(written)} characters, and at most "
             f"{limits.arguments} are taken. {NOT_EXECUTED}"
         )
-        beginning = {"beginning": readable(written[:200]), "characters": len(written)}
+        beginning = _beginning(readable(written))
         return ToolCall(readable(raw.name), beginning, provider_id, asks=False, problem=problem)
     try:
         return checked_call(config, raw.name, parse_arguments(raw.arguments), provider_id)
@@ -189,7 +190,14 @@ def _as_written(written: str | dict[str, Any]) -> dict[str, Any]:
     try:
         return parse_arguments(written)
     except InvalidArguments:
-        return {"invalid_json": readable(str(written))}
+        return _beginning(readable(str(written)))
+
+
+def _beginning(written: str) -> dict[str, Any]:
+    """What can't be used, as far as it helps; the record of the model's answer has all of it."""
+    if len(written) <= LONGEST_INVALID:
+        return {"invalid_json": written}
+    return {"invalid_json": written[:LONGEST_INVALID], "characters": len(written)}
 
 
 def validate(tool: AsyncBaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +257,8 @@ def assistant_message(text: str, raw_calls: list[RawCall], calls: list[ToolCall]
         # Providers refuse a history with names outside of their alphabet, and some that with
         # arguments that are not JSON; both would end the conversation for good.
         name = re.sub(r"[^a-zA-Z0-9_-]", "_", call.tool)[:64] or "unnamed"
-        written = json.dumps(_as_written(raw.arguments), ensure_ascii=False)
+        said = call.arguments if call.problem else _as_written(raw.arguments)
+        written = json.dumps(said, ensure_ascii=False)
         blocks.append(
             ToolCallBlock(tool_call_id=call.provider_id, tool_name=name, tool_kwargs=written)
         )
@@ -365,7 +374,7 @@ def chat_of(record: RunRecord) -> list[ChatMessage]:
 
 
 def _is_unsettled(request: ToolRequest, run: Run) -> bool:
-    """Whether there is nothing to tell yet; where a run has ended, doubt is all there is to tell."""
+    """Whether there is nothing to tell yet; of a run that has ended, doubt is told too."""
     return request.status in OPEN or (request.is_in_doubt and not run.has_ended)
 
 

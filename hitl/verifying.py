@@ -112,7 +112,7 @@ def _read(rows: Iterable[dict[str, Any]], key: str | None) -> _Chain:
 def _verified(chain: _Chain, head: str | None) -> Verified:
     if head is not None:
         number, _, digest = head.partition(":")
-        if not number.isdigit() or not digest and number != "0":
+        if not number.isdigit() or (not digest and number != "0"):
             raise Broken(f"{head!r} is no head; one looks like 12:ab34…")
         if int(number) and chain.heads.get(int(number)) != digest:
             raise Broken(

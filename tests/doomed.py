@@ -19,12 +19,15 @@ def die() -> None:
 def clerk(effects: Path, *, dies: str = "") -> AgentConfig:
     """An agent whose tool `pay` asks and `note` doesn't; both leave a line outside of us."""
 
+    # Not in the tool's own code, which has to be the same in every process.
+    os.environ["DIES"] = dies
+
     def do(what: str) -> str:
-        if dies == "before the effect":
+        if os.environ["DIES"] == "before the effect":
             die()
         with effects.open("a") as file:
             file.write(f"{what}\n")
-        if dies == "after the effect":
+        if os.environ["DIES"] == "after the effect":
             die()
         return f"done: {what}"
 

@@ -121,6 +121,17 @@ class Stage:
 
         return self.until(parked, f"{count} waiting requests of {run_id}")
 
+    def waiting_in_doubt(self, run_id: str, count: int = 1) -> list[ToolRequest]:
+        """Wait until the run is parked, with that many calls of which nobody knows the outcome."""
+
+        def parked() -> list[ToolRequest]:
+            record = self.run(run_id)
+            assert not record.run.has_ended, f"{record.run.status}: {record.run.error}"
+            doubtful = [each for each in record.requests if each.is_in_doubt]
+            return doubtful if record.run.status == "waiting" and len(doubtful) == count else []
+
+        return self.until(parked, f"{count} calls of {run_id} in doubt")
+
     def status(self, request: ToolRequest) -> str:
         found = self.desk.request(request.id)
         assert found is not None

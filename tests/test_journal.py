@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import JournalUnavailable, NotFound, RunLost
-from hitl.journal import Approve, Journal, Reject, conversations, requests, runs
+from hitl.journal import Approve, Journal, Reject, conversations, dispatch, requests, runs
 from hitl.journal.journal import Watcher
 from hitl.journal.values import ToolCall
 from tests.openai_server import Call
@@ -157,8 +157,20 @@ def asked(journal: Journal, count: int = 1) -> tuple[str, list[str]]:
     run_id = journal.write(runs.add, conversation, "Clerk", "Pay.", by=BY)
     journal.write(runs.acquire, run_id, "me", 60.0)
     calls = [ToolCall("pay", {"amount": n}, f"p{n}") for n in range(count)]
-    journal.write(requests.ask, (run_id, conversation), 1, calls)
+    run = journal.read(conversations.record, run_id).run
+    journal.write(requests.ask, run, 1, calls)
     return run_id, [f"{run_id}-1-{n}" for n in range(count)]
+
+
+def claim(journal: Journal, request_id: str, owner: str, token: str = "token") -> Any:
+    """Claim a call as the engine does, for a tool that has not changed."""
+    asked = journal.read(requests.get, request_id)
+    now = dispatch.Dispatch(asked.final_arguments, "", None, ToolCall("pay", {}, ""))
+    return journal.write(dispatch.claim, request_id, owner, token, now)
+
+
+def settle(journal: Journal, request_id: str, owner: str, result: str) -> bool:
+    return journal.write(dispatch.settle, request_id, owner, "token", "succeeded", result)
 
 
 def test_of_many_deciders_at_once_one_wins(journal: Journal):
@@ -178,12 +190,10 @@ def test_of_many_deciders_at_once_one_wins(journal: Journal):
 
 def test_of_many_who_claim_a_call_one_gets_it(journal: Journal):
     _, (request_id,) = asked(journal)
-    assert journal.write(requests.claim, request_id, "me") is None, "nobody approved it yet"
+    assert claim(journal, request_id, "me") is None, "nobody approved it yet"
     journal.write(requests.decide, request_id, Approve(), BY)
     with ThreadPoolExecutor(8) as threads:
-        claims = list(
-            threads.map(lambda _: journal.write(requests.claim, request_id, "me"), range(16))
-        )
+        claims = list(threads.map(lambda n: claim(journal, request_id, "me", str(n)), range(16)))
     assert len([claim for claim in claims if claim]) == 1
 
 
@@ -192,18 +202,18 @@ def test_a_call_of_a_run_that_somebody_else_works_on_cannot_be_claimed_or_settle
 ):
     run_id, (request_id,) = asked(journal)
     journal.write(requests.decide, request_id, Approve(), BY)
-    assert journal.write(requests.claim, request_id, "somebody else") is None
-    journal.write(requests.claim, request_id, "me")
-    assert not journal.write(requests.settle, request_id, "somebody else", "succeeded", "!")
+    assert claim(journal, request_id, "somebody else") is None
+    claim(journal, request_id, "me")
+    assert not settle(journal, request_id, "somebody else", "!")
     journal.write(runs.stop, run_id, BY)
-    assert not journal.write(requests.settle, request_id, "me", "succeeded", "too late")
+    assert not settle(journal, request_id, "me", "too late")
     assert journal.read(requests.get, request_id).status == "unknown"
 
 
 def test_a_run_is_acquired_once_and_again_only_when_its_lease_is_over(journal: Journal):
     run_id, (first, second) = asked(journal, 2)
     journal.write(requests.decide, first, Approve(), BY)
-    journal.write(requests.claim, first, "me")
+    claim(journal, first, "me")
     assert journal.write(runs.acquire, run_id, "you", 60.0) is None
     journal.write(runs.release, "me")
     assert journal.write(runs.acquire, run_id, "you", 60.0).owner == "you"
@@ -233,9 +243,9 @@ def test_a_run_is_parked_only_when_people_alone_can_move_it_on(journal: Journal)
     run_id, (first, _) = asked(journal, 2)
     journal.write(requests.decide, first, Approve(), BY)
     assert not journal.write(runs.park, run_id, "me"), "there is a call to start"
-    journal.write(requests.claim, first, "me")
+    claim(journal, first, "me")
     assert not journal.write(runs.park, run_id, "me"), "a tool runs"
-    journal.write(requests.settle, first, "me", "succeeded", "ok")
+    settle(journal, first, "me", "ok")
     assert journal.write(runs.park, run_id, "me")
 
 

@@ -11,7 +11,7 @@ from llama_index.core.tools import FunctionTool
 
 from hitl.errors import ModelError, NotFound, Refused
 from hitl.events import ToolRequestEvent
-from hitl.journal import Approve, Reject, RunRecord, requests
+from hitl.journal import Approve, ItDidNotHappen, Reject, RunRecord, requests
 from hitl.toolcalls import InvalidArguments, chat_of
 from tests.openai_rules import violations_of_chat
 from tests.openai_server import Call
@@ -197,10 +197,18 @@ def test_a_tool_that_changed_while_a_request_waited_does_not_run_with_what_nobod
 
     on.agents.agent = agent(FunctionTool.from_defaults(pay_more, name="pay"))
     on.approve(request)
-    assert statuses(on.ended(run_id)) == ["failed"]
-    changed = "the tool changed since this was asked; nothing was executed."
-    assert on.told() == [f"Encountered error in tool call: {changed}"]
+    (anew,) = on.waiting(run_id)
+    assert anew.replaces == request.id
+    assert anew.arguments == {"amount": 1, "to_everybody": True}
+    void = on.desk.request(request.id)
+    assert void is not None
+    assert void.status == "void"
+    assert void.result == "The tool's description, arguments and code changed."
     assert ran == till.paid == []
+    on.reject(anew, "not to everybody")
+    assert statuses(on.ended(run_id)) == ["void", "rejected"]
+    assert ran == till.paid == []
+    assert len(on.told()) == 1
 
 
 def test_a_handler_decides_only_in_its_own_conversation(play: Play, till: Till):
@@ -331,9 +339,13 @@ def test_stop_while_a_tool_runs_leaves_its_outcome_unknown(play: Play, gated: Ga
     on.approve(first)
     assert gated.gate.was_reached()
     on.desk.stop(conversation, by=BY)
-    assert statuses(on.ended(run_id, "cancelled")) == ["unknown", "cancelled"]
+    (in_doubt,) = on.waiting_in_doubt(run_id)
+    assert in_doubt.id == first.id
+    assert statuses(on.run(run_id)) == ["unknown", "cancelled"]
     gated.gate.open()
     on.until(lambda: gated.paid == [1], "the thread, which nobody can stop")
+    on.desk.stop(conversation, by=BY)  # nobody wants to say what came of it
+    assert on.ended(run_id, "cancelled").run.error == f"Stopped by {BY}."
     _, second = on.send("Hello?", conversation)
     on.ended(second)
     assert on.told() == [UNKNOWN, CANCELLED]
@@ -355,7 +367,9 @@ def test_stop_while_an_async_tool_runs_cancels_it(play: Play):
     on.desk.stop(conversation, by=BY)
     on.until(lambda: not on.engine._segments)
     gate.open()
-    assert statuses(on.ended(run_id, "cancelled")) == ["unknown"]
+    (in_doubt,) = on.waiting_in_doubt(run_id)
+    on.desk.resolve(in_doubt.id, ItDidNotHappen(), by=BY)
+    assert statuses(on.ended(run_id, "cancelled")) == ["not_done"]
     assert done == []
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from hitl.journal import Approve
+from hitl.journal import Approve, ItDidNotHappen, ItWorked
+from hitl.toolcalls import NOT_DONE, WORKED
 from tests.doomed import clerk, live, model
 from tests.scripted import DEADLINE, Gate
 from tests.stage import BY, Stage, agent
@@ -20,7 +21,6 @@ from tests.stage import BY, Stage, agent
 # A fork server has imported everything once, so that another process costs next to nothing.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.doomed"])
-UNKNOWN = "Started, outcome unknown, not run again."
 
 
 class Other:
@@ -145,10 +145,13 @@ def test_killed_in_a_tool_its_outcome_is_unknown_and_it_never_runs_again(
     assert desk.status(request) == "running"
     on = stages()
     started = time.monotonic()
-    record = on.ended(run_id)
+    (in_doubt,) = on.waiting_in_doubt(run_id)
     assert time.monotonic() - started < 5, "a dead process's lease must not be waited for"
-    assert [each.status for each in record.requests] == ["unknown"]
-    assert on.told() == [UNKNOWN]
+    assert in_doubt.status == "unknown"
+    assert on.desk.resolve(in_doubt.id, ItWorked("The bank says so."), by=BY).accepted
+    record = on.ended(run_id)
+    assert [each.status for each in record.requests] == ["worked"]
+    assert on.told() == [f"{WORKED} The bank says so."]
     assert lines(effects) == happened
 
 
@@ -166,8 +169,10 @@ def test_killed_in_a_tool_what_was_approved_beside_it_still_runs_and_what_waits_
     on.until(lambda: lines(effects) == ["paid 2"])
     assert on.waiting(run_id, 1)[0].id == third.id
     on.reject(third)
+    (in_doubt,) = on.waiting_in_doubt(run_id)
+    assert on.desk.resolve(in_doubt.id, ItDidNotHappen(), by=BY).accepted
     record = on.ended(run_id)
-    assert [each.status for each in record.requests] == ["unknown", "succeeded", "rejected"]
+    assert [each.status for each in record.requests] == ["not_done", "succeeded", "rejected"]
 
 
 def test_an_approval_given_while_nobody_works_is_carried_out_once(
@@ -222,12 +227,13 @@ def test_an_engine_that_is_stopped_in_a_tool_leaves_its_outcome_unknown_to_the_n
     assert gate.was_reached()
     first.engine.stop()
     second = stages()
-    record = second.ended(run_id)
+    (in_doubt,) = second.waiting_in_doubt(run_id)
     gate.open()
-    assert [each.status for each in record.requests] == ["unknown"]
-    assert second.told() == [UNKNOWN]
     first.close()
-    assert second.status(record.requests[0]) == "unknown"
+    assert second.status(in_doubt) == "unknown"
+    second.desk.resolve(in_doubt.id, ItDidNotHappen(), by=BY)
+    second.ended(run_id)
+    assert second.told() == [NOT_DONE]
     assert lines(effects) == []
 
 

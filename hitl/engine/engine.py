@@ -246,9 +246,7 @@ class Engine:
     async def _present(self, run: Run, agent: AgentConfig) -> AgentConfig:
         """The agent with the tools that it has now, and never laxer rules than it had."""
         conversation = await self.journal.aread(conversations.get, run.conversation_id)
-        return await asyncio.to_thread(
-            present_agent, self.agents, run, agent, conversation.changes
-        )
+        return await asyncio.to_thread(present_agent, self.agents, run, agent, conversation.changes)
 
     async def _tightened(self, run: Run, agent: AgentConfig) -> AgentConfig:
         """The agent as the message was sent to it; but what asks by now asks in this run too."""

@@ -26,7 +26,7 @@ from hitl.journal.values import (
     require_decision,
 )
 
-POLICY = "the agent's rules"
+POLICY = "the agent's policy"
 EARLIER = "the earlier rejection"
 
 

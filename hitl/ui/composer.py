@@ -97,10 +97,7 @@ def _draw_held(run: Run, waiting: list[ToolRequest]) -> None:
                     on_click=_reject_and_send,
                     args=(run.id, pending),
                 )
-            if waiting:
-                words = "Send when they are decided"
-            else:
-                words = "Send now"
+            words = "Send when they are decided" if waiting else "Send now"
             st.button(words, key=f"send-{run.id}", on_click=_act, args=("send_held", run.id))
             st.button(
                 "Discard",
