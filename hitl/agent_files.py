@@ -5,26 +5,45 @@ Nothing here imports a tool: what a reference like `shop.refund_order` means is 
 """
 
 import difflib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
+from pytimeparse2 import parse as parse_span
 
 from hitl.agents import AgentConfig
 from hitl.errors import DeclarationError
+from hitl.rules import Policy
 
 Path = tuple[str, ...]
-Policy = Literal["ask", "allow"]
+
+
+def _seconds(said: Any) -> Any:
+    """A time span as people write it: `15 min`, `2 hours`, or a number of seconds."""
+    if said is None:
+        return None
+    span = parse_span(said) if isinstance(said, str) else said
+    if isinstance(span, bool) or not isinstance(span, int | float) or not 0 < span < math.inf:
+        raise ValueError(
+            f"must be a time such as '15 min', '2 hours' or 90 (seconds), not {said!r}"
+        )
+    return float(span)
+
+
+Span = Annotated[float | None, BeforeValidator(_seconds)]
 
 
 class AgentFileError(DeclarationError):
@@ -49,11 +68,44 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+class ToolLine(BaseModel):
+    """What a file says about one tool: its rules alone, or with a time to answer.
+
+    Args:
+        rules: a rule or a list of rules; None asks.
+        expires_after: seconds until an unanswered request ends.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    rules: str | list[str] | None = None
+    expires_after: Span = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, data: Any) -> Any:
+        return data if isinstance(data, dict | cls) else {"rules": data}
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _is_a_policy(cls, rules: Any) -> Any:
+        try:
+            Policy.read(rules)
+        except DeclarationError as error:
+            raise ValueError(str(error)) from None
+        return rules
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.read(self.rules)
+
+
 class AgentFile(BaseModel):
     """What a file says about an agent, checked for shape alone: its tools are still names.
 
     Args:
-        tools: reference → "ask" or "allow"; None where the file says nothing, which asks.
+        tools: reference → what the file says about it; where it says nothing, it asks.
+        expires_after: seconds until an unanswered request of any of these tools ends.
         tools_requiring_human_confirmation: if given, exactly these tools ask.
     """
 
@@ -70,7 +122,8 @@ class AgentFile(BaseModel):
     panel: str | None = None
     panel_title: str = AgentConfig.model_fields["panel_title"].default
     reset: str | None = None
-    tools: dict[str, Policy | None] = Field(default_factory=dict)
+    tools: dict[str, ToolLine] = Field(default_factory=dict)
+    expires_after: Span = None
     tools_requiring_human_confirmation: list[str] | None = None
     demo: list[dict[str, JsonValue]] = Field(default_factory=list)
 
@@ -185,12 +238,13 @@ def _explained(document: Document, error: Any) -> AgentFileError:
         problem = "no such field" + did_you_mean(path[-1], AgentFile.model_fields)
     elif kind == "missing":
         problem = "is missing"
-    elif kind == "literal_error":
-        problem = f"must be 'ask' or 'allow', not {given!r}"
+    elif kind == "value_error":
+        path = path[:2] if path[-1:] == ("rules",) else path
+        problem = error["msg"].removeprefix("Value error, ")
     elif kind == "string_pattern_mismatch":
         problem = f"must be text without blanks around it, not {given!r}"
     elif path == ("tools",):
-        problem = "must map tools to 'ask' or 'allow', or be a list of tools"
+        problem = "must map tools to 'ask', 'allow', 'deny' or rules, or be a list of tools"
     elif not path:
         problem = "an agent file is a mapping: `name: ...`, `description: ...`"
     else:

@@ -22,6 +22,7 @@ from hitl.agents import AgentConfig
 from hitl.errors import DeclarationError
 from hitl.function_tools import as_tool
 from hitl.python_agents import agent_line, given, refer, tool_in, tools_of
+from hitl.rules import ALLOW, ASK, Policy
 from hitl.tool_modules import ToolModules
 
 Made = TypeVar("Made")
@@ -109,6 +110,7 @@ def _read_python(path: Path, modules: ToolModules, read: AgentRead) -> None:
     said = given(vars(module).get("agent_config"))
     document = Document(read.file, said, {(): read.line or 1})
     rest = {name: said.pop(name, None) for name in ("panel", "reset")}
+    own = {name: said.pop(name, None) or {} for name in ("rules", "expires")}
     try:
         named = {str(number): tool_in(module, tool) for number, tool in tools_of(said)}
     except DeclarationError as error:
@@ -121,6 +123,24 @@ def _read_python(path: Path, modules: ToolModules, read: AgentRead) -> None:
     if shape is not None:
         version = modules.digest(modules.sources[path.stem], {path.stem})
         _configure(read, document, shape, named, {**rest, "version": version})
+        _add_own_rules(read, document, own)
+
+
+def _add_own_rules(read: AgentRead, document: Document, own: dict[str, dict[str, Any]]) -> None:
+    """What a Python agent says by its tools' names, where a YAML file says it beside them."""
+    if read.config is None:
+        return
+    for field_, said in own.items():
+        for name in said.keys() - {*read.config.tool_names()}:
+            hint = did_you_mean(name, read.config.tool_names())
+            read.errors.append(document.error((field_, name), f"no tool {name!r}{hint}"))
+    for name, rules in own["rules"].items():
+        try:
+            Policy.read(rules)
+        except DeclarationError as error:
+            read.errors.append(document.error(("rules", name), str(error)))
+    merged = {key: {**getattr(read.config, key), **said} for key, said in own.items()}
+    read.config = read.config.model_copy(update=merged)
 
 
 def _configure(
@@ -132,25 +152,38 @@ def _configure(
 ) -> None:
     """Apply the policy; the agent counts only if nothing was found to be wrong."""
     names = {reference: tool.metadata.get_name() for reference, tool in tools.items()}
-    wrong = [*_wrong_policy(shape, names), *_wrong_demo(shape)]
+    wrong = [*_wrong_policy(shape, names), *_wrong_conditions(shape, tools), *_wrong_demo(shape)]
     read.errors += [document.error(*where_and_why) for where_and_why in wrong]
     if read.errors:
         return
-    asking = [name for reference, name in names.items() if _asks(shape, reference, name)]
+    policies = {name: _policy(shape, reference, name) for reference, name in names.items()}
+    lines = {names[reference]: line for reference, line in shape.tools.items()}
     plain = shape.model_dump(exclude={"tools", "tools_requiring_human_confirmation", *rest})
     read.config = AgentConfig(
         **plain,
         **rest,
         tools=list(tools.values()),
-        tools_requiring_human_confirmation=asking,
+        tools_requiring_human_confirmation=[
+            name for name, policy in policies.items() if policy != ALLOW
+        ],
+        rules={
+            name: policy.as_data()
+            for name, policy in policies.items()
+            if policy not in (ALLOW, ASK)
+        },
+        expires={
+            name: line.expires_after
+            for name, line in lines.items()
+            if line.expires_after is not None
+        },
     )
 
 
-def _asks(shape: AgentFile, reference: str, name: str) -> bool:
-    """Whether this tool waits for a person: always, unless the file says otherwise."""
+def _policy(shape: AgentFile, reference: str, name: str) -> Policy:
+    """What holds for a tool: it asks, unless the file says otherwise."""
     if shape.tools_requiring_human_confirmation is not None:
-        return name in shape.tools_requiring_human_confirmation
-    return shape.tools.get(reference) != "allow"
+        return ASK if name in shape.tools_requiring_human_confirmation else ALLOW
+    return shape.tools[reference].policy if reference in shape.tools else ASK
 
 
 def _wrong_policy(shape: AgentFile, names: dict[str, str]) -> Iterator[tuple[Place, str]]:
@@ -160,14 +193,28 @@ def _wrong_policy(shape: AgentFile, names: dict[str, str]) -> Iterator[tuple[Pla
     for reference, name in names.items():
         if first.setdefault(name, reference) != reference:
             yield ("tools", reference), f"{first[name]!r} is called {name!r} too; rename one"
-        said = shape.tools.get(reference)
-        if exact is not None and said is not None and (said == "ask") != (name in exact):
-            problem = f"says {said!r}, tools_requiring_human_confirmation the opposite"
+        line = shape.tools.get(reference)
+        if exact is None or line is None or line.rules is None:
+            continue
+        if line.policy != (ASK if name in exact else ALLOW):
+            problem = f"says {line.rules!r}, tools_requiring_human_confirmation the opposite"
             yield ("tools", reference), problem
     for name in exact or []:
         if name not in names.values():
             problem = f"no tool {name!r}{did_you_mean(name, names.values())}"
             yield ("tools_requiring_human_confirmation", name), problem
+
+
+def _wrong_conditions(shape: AgentFile, tools: dict[str, BaseTool]) -> Iterator[tuple[Place, str]]:
+    """Conditions on arguments that the tool does not have: they could only ever ask."""
+    for reference, line in shape.tools.items():
+        if reference not in tools:
+            continue
+        schema = tools[reference].metadata.get_parameters_dict()
+        known = set(schema.get("properties", {}))
+        for name in sorted(line.policy.argument_names() - known):
+            hint = did_you_mean(name, known)
+            yield ("tools", reference), f"the tool has no argument {name!r}{hint}"
 
 
 def _wrong_demo(shape: AgentFile) -> Iterator[tuple[Place, str]]:

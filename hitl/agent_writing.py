@@ -30,6 +30,15 @@ def _reference_of(thing: object, what: str) -> str:
     return reference
 
 
+def _line(config: AgentConfig, name: str) -> Any:
+    """What a file says about a tool; what it can't say, asks."""
+    rules = config.policy(name).as_data()
+    rules = "ask" if isinstance(rules, dict) else rules
+    if name in config.expires:
+        return {"rules": rules, "expires_after": config.expires[name]}
+    return rules
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes text of several lines as a block, the way that people write prompts."""
 
@@ -56,7 +65,7 @@ def as_yaml(config: AgentConfig) -> str:
         if function := getattr(config, field):
             content[field] = _reference_of(function, f"the {field} of {config.name!r}")
     content["tools"] = {
-        _reference_of(tool, f"tool {name!r}"): "ask" if config.asks(name) else "allow"
+        _reference_of(tool, f"tool {name!r}"): _line(config, name)
         for tool, name in zip(config.tools or [], config.tool_names(), strict=True)
     }
     said = {

@@ -36,12 +36,17 @@ def report(folder: Path) -> tuple[list[str], bool]:
 
 def _about(file: str, agent: AgentConfig) -> Iterator[str]:
     yield f"{file}: {agent.name}, {_many(len(agent.tools or []), 'tool')}"
-    asking = [name for name in agent.tool_names() if agent.asks(name)]
-    free = [name for name in agent.tool_names() if not agent.asks(name)]
-    if asking:
-        yield f"  ask a person: {', '.join(asking)}"
-    if free:
-        yield f"  run freely:   {', '.join(free)}"
+    names = agent.tool_names()
+    for words, verb in (
+        ("ask a person:", "ask"),
+        ("run freely:  ", "allow"),
+        ("are denied:  ", "deny"),
+    ):
+        if listed := [name for name in names if agent.policy(name).plain == verb]:
+            yield f"  {words} {', '.join(listed)}"
+    for name in names:
+        if agent.policy(name).plain is None:
+            yield f"  it depends:   {name}: {agent.policy(name).words}"
 
 
 def _unparsable(folder: Path) -> Iterator[str]:

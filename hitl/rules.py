@@ -18,16 +18,11 @@ STRICTNESS: tuple[Verb, ...] = get_args(Verb)
 RULE = re.compile(r"(allow|ask|deny)(?:\s+when\s+(\S.*))?", re.DOTALL)
 LONGEST_CONDITION = 1000
 
-TYPES = frozenset(
-    "bool bytes double duration int list map null_type string timestamp type uint".split()  # noqa: SIM905
-)
-FUNCTIONS = frozenset(
-    """
-    bytes contains double duration dyn endsWith getDate getDayOfMonth getDayOfWeek getDayOfYear
-    getFullYear getHours getMilliseconds getMinutes getMonth getSeconds int matches size startsWith
-    string timestamp type uint
-    """.split()
-)
+TYPES = {"bool", "bytes", "double", "duration", "int", "list", "map", "null_type", "string"}
+TYPES |= {"timestamp", "type", "uint"}
+FUNCTIONS = {"contains", "dyn", "endsWith", "matches", "size", "startsWith", *TYPES}
+FUNCTIONS |= {"getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear"}
+FUNCTIONS |= {"getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds"}
 # `.exists(x, …)` and its like bind a name of their own for each item of a list.
 LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
 INTEGERS = range(-(2**63), 2**63)
@@ -119,8 +114,7 @@ class Policy:
         """What `as_data` wrote; whatever can't be read asks."""
         try:
             if isinstance(data, dict):
-                (parts,) = data["strictest"], *(() if len(data) == 1 else (data,))
-                return _strictest_of(map(cls.from_data, parts))
+                return _strictest_of(map(cls.from_data, data["strictest"]))
             return cls.read(data)
         except (DeclarationError, KeyError, TypeError, ValueError, RecursionError):
             return ASK

@@ -5,11 +5,13 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from hitl.canonical import canonical
 
 MASK = "••••••"
+CACHED_LENGTH = 100  # no megabyte that a model calls a name stays in memory
 
 # Between the words of a name: fooBar, APIKey, foo_bar, foo-bar, foo bar.
 HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -55,6 +57,11 @@ def is_secret_name(name: str) -> bool:
     Words count, in snake_case, kebab-case, camelCase or with spaces: "dbPassword" is secret,
     "monkey" and "max_tokens" are not.
     """
+    return _is_secret(name) if len(name) <= CACHED_LENGTH else _is_secret.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
     humps_apart = HUMPS.sub(" ", name)
     return any(
         SECRET.search(SEPARATORS.sub(" ", words).strip().lower()) for words in (humps_apart, name)

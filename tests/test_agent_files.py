@@ -322,11 +322,11 @@ BROKEN = {
     "a number as a key": ("name: A\ndescription: d\n1: x", 3, "1", "keys should be strings"),
     "a wrong policy": (
         "name: A\ndescription: d\ntools:\n  shop.refund: maybe", 4, "tools.shop.refund",
-        "must be 'ask' or 'allow', not 'maybe'",
+        "must be 'ask', 'allow', 'deny' or a rule such as 'ask when amount > 100', not 'maybe'",
     ),
     "a policy that YAML makes a boolean of": (
         "name: A\ndescription: d\ntools:\n  shop.refund: yes", 4, "tools.shop.refund",
-        "must be 'ask' or 'allow', not True",
+        "must be 'ask', 'allow', 'deny' or a rule such as 'ask when amount > 100', not True",
     ),
     "tools that are neither list nor mapping": (
         "name: A\ndescription: d\ntools: shop.refund", 3, "tools", "must map tools to",

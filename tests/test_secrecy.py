@@ -78,6 +78,13 @@ def test_these_names_are_not(name: str) -> None:
     assert not is_secret_name(name)
 
 
+@pytest.mark.parametrize("length", [90, 110, 1_000_000])
+def test_a_name_may_be_long(length: int) -> None:
+    assert is_secret_name(f"{'a' * length}_password")
+    assert not is_secret_name("a" * length)
+    assert not is_secret_name("a_" * (length // 2))
+
+
 def test_an_argument_is_secret_by_declaration_or_by_name() -> None:
     arguments = {"amount": 1, "note": "n", "api_key": "k", "iban": "DE"}
     assert secret_names(["iban", "not an argument"], arguments) == ("api_key", "iban")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from hitl.agent_writing import as_yaml
 from hitl.agents import AgentConfig
+from hitl.rules import Policy
 from hitl.ui import text
 from hitl.ui.office import desk
 
@@ -15,13 +16,14 @@ WORDS = {
     "temperature": "Temperature changed",
     "state": "User state changed",
 }
+CHOICES = {"ask": "asks first", "allow": "runs freely", "deny": "is denied"}
 
 
 def what_differs(agent: AgentConfig, changes: dict[str, Any]) -> list[str]:
     """In words, what a conversation has other than the agent's file."""
     plain = [word for key, word in WORDS.items() if key in changes]
     return plain + [
-        f"{name} {'asks' if policy == 'ask' else 'runs freely'}"
+        f"{name} {CHOICES.get(str(policy), 'has other rules')}"
         for name, policy in changes.get("tools", {}).items()
         if name in agent.tool_names()
     ]
@@ -38,7 +40,7 @@ def show_changes(conversation_id: str, agent_name: str) -> None:
     )
     agent = original.changed(changes)
     st.caption("For this conversation, from the next message on. The agent's file stays as it is.")
-    wanted = _form(agent)
+    wanted = _form(agent, original)
     new = _differences(original, wanted)
     with st.container(horizontal=True, gap="small"):
         if st.button("Use this", type="primary"):
@@ -51,7 +53,7 @@ def show_changes(conversation_id: str, agent_name: str) -> None:
         st.code(as_yaml(original.changed(new)), language="yaml", wrap_lines=True)
 
 
-def _form(agent: AgentConfig) -> dict[str, Any]:
+def _form(agent: AgentConfig, original: AgentConfig) -> dict[str, Any]:
     prompt = st.text_area("System prompt", agent.system_prompt or "", height=220)
     model = st.text_input("Model", agent.model or "", placeholder="the default model")
     temperature = st.number_input(
@@ -63,12 +65,7 @@ def _form(agent: AgentConfig) -> dict[str, Any]:
         height=90,
     )
     st.caption("Tools")
-    tools = {
-        name: "ask"
-        if st.toggle(f"{text.label(name)} asks first", agent.asks(name), key=f"asks-{name}")
-        else "allow"
-        for name in agent.tool_names()
-    }
+    tools = {name: _choose_rules(agent, original, name) for name in agent.tool_names()}
     return {
         "system_prompt": prompt or None,
         "model": model.strip() or None,
@@ -76,6 +73,22 @@ def _form(agent: AgentConfig) -> dict[str, Any]:
         "state": _as_state(state, agent.state),
         "tools": tools,
     }
+
+
+def _choose_rules(agent: AgentConfig, original: AgentConfig, name: str) -> Any:
+    """The rules of the file, or one of the plain ones in their place."""
+    in_file = original.policy(name)
+    options = {words: Policy.read(verb) for verb, words in CHOICES.items()}
+    if in_file.plain is None:
+        options[f"as in its file: {text.visible(in_file.words)}"] = in_file
+    present = next((w for w, policy in options.items() if policy == agent.policy(name)), None)
+    chosen = st.selectbox(
+        text.label(name),
+        [*options],
+        index=[*options].index(present) if present else 0,
+        key=f"asks-{name}",
+    )
+    return options[chosen].as_data()
 
 
 def _as_state(lines: str, before: dict[str, Any]) -> dict[str, Any]:

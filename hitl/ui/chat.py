@@ -1,6 +1,7 @@
 """Which conversation the chat page shows, and the page's head."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,17 @@ from hitl.agents import AgentConfig
 from hitl.errors import NotFound
 from hitl.journal import Conversation
 from hitl.llm import describe_llm
+from hitl.rules import Verb
 from hitl.ui import text
 from hitl.ui.changes import show_changes, what_differs
 from hitl.ui.office import desk, registry, settings
 from hitl.ui.people import who
+
+POLICY_WORDS: dict[str, Verb] = {
+    ":material/front_hand: Asks first": "ask",
+    ":material/bolt: Runs freely": "allow",
+    ":material/gpp_bad: Denied": "deny",
+}
 
 
 @dataclass(frozen=True)
@@ -116,8 +124,6 @@ def _choose_agent() -> None:
 
 def _draw_policy(agent: AgentConfig, changes: dict[str, Any]) -> None:
     choice = describe_llm(agent, settings())
-    asking = [name for name in agent.tool_names() if agent.asks(name)]
-    free = [name for name in agent.tool_names() if not agent.asks(name)]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.badge(
             text.label(choice.label),
@@ -127,12 +133,19 @@ def _draw_policy(agent: AgentConfig, changes: dict[str, Any]) -> None:
         )
         for difference in what_differs(agent, changes):
             st.badge(text.label(difference), icon=":material/edit:", color="violet")
-        words = []
-        if asking:
-            words.append(f":material/front_hand: Asks first: {', '.join(map(text.label, asking))}")
-        if free:
-            words.append(f":material/bolt: Runs freely: {', '.join(map(text.label, free))}")
-        st.caption("  ·  ".join(words) or "No tools", width="content")
+        st.caption("  ·  ".join(_policy_words(agent)) or "No tools", width="content")
+
+
+def _policy_words(agent: AgentConfig) -> Iterator[str]:
+    """Which tools ask first, which run freely, which are denied, and which it depends for."""
+    names = agent.tool_names()
+    for words, verb in POLICY_WORDS.items():
+        if listed := [name for name in names if agent.policy(name).plain == verb]:
+            yield f"{words}: {', '.join(map(text.label, listed))}"
+    for name in names:
+        if agent.policy(name).plain is None:
+            rules = text.code(agent.policy(name).words)
+            yield f":material/rule: {text.label(name)}: {rules}"
 
 
 def go_where_asked() -> None:

@@ -11,6 +11,7 @@ from llama_index.core.tools import AsyncBaseTool
 from hitl.agents import AgentConfig, facts_of
 from hitl.errors import HitlError
 from hitl.form_answers import arguments_from
+from hitl.rules import Verb
 from hitl.schema_fields import FormField, fields_of
 from hitl.toolcalls import InvalidArguments
 from hitl.ui import text
@@ -18,6 +19,12 @@ from hitl.ui.office import desk
 from hitl.ui.people import who
 from hitl.ui.tried import latest_try
 
+WHAT_COMES: dict[Verb | None, str] = {
+    "ask": "Shows the card. Nothing runs before you approve it.",
+    "allow": "Runs at once, without asking anybody.",
+    "deny": "Shows that the rules do not allow it.",
+    None: "Asks, runs or is denied, as its rules say.",
+}
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 
 
@@ -43,12 +50,7 @@ def draw_tool_form(agent: AgentConfig, tool: AsyncBaseTool) -> None:
                 on_click=_try,
                 args=(agent.name, name),
             )
-            st.caption(
-                "Shows the card. Nothing runs before you approve it."
-                if agent.asks(name)
-                else "Runs at once, without asking anybody.",
-                width="content",
-            )
+            st.caption(WHAT_COMES[agent.policy(name).plain], width="content")
 
 
 def _draw_field(agent: AgentConfig, tool: str, field: FormField, *, secret: bool) -> None:

@@ -2,17 +2,26 @@
 
 import json
 import string
+from typing import Literal
 
 import streamlit as st
 from llama_index.core.tools import AsyncBaseTool
 
 from hitl.agents import AgentConfig, ToolFacts, facts_of
 from hitl.journal import RunRecord
+from hitl.rules import Verb
 from hitl.schema_fields import MISSING, FormField
 from hitl.ui import text
 from hitl.ui.card import draw_literal
 from hitl.ui.toolform import draw_tool_form, fields_of_tool
 from hitl.ui.tried import draw_tried_call
+
+POLICY_BADGES: dict[Verb | None, tuple[str, str, Literal["orange", "gray", "red", "blue"]]] = {
+    "ask": ("Asks first", ":material/front_hand:", "orange"),
+    "allow": ("Runs freely", ":material/bolt:", "gray"),
+    "deny": ("Denied", ":material/gpp_bad:", "red"),
+    None: ("It depends", ":material/rule:", "blue"),
+}
 
 
 def draw_tools(agent: AgentConfig, tried: RunRecord | None) -> None:
@@ -38,15 +47,15 @@ def _draw_tool(agent: AgentConfig, tool: AsyncBaseTool, tried: RunRecord | None)
     with st.container(border=True, gap="small", key=f"tool-{name}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{text.label(name)}**", width="content")
-            if agent.asks(name):
-                st.badge("Asks first", icon=":material/front_hand:", color="orange")
-            else:
-                st.badge("Runs freely", icon=":material/bolt:", color="gray")
+            word, icon, color = POLICY_BADGES[agent.policy(name).plain]
+            st.badge(word, icon=icon, color=color)
             st.space("stretch")
             with st.popover("JSON schema", type="tertiary", key=f"schema-{name}"):
                 schema = tool.metadata.get_parameters_dict()
                 draw_literal(json.dumps(schema, indent=2, ensure_ascii=False))
         st.text(text.visible((tool.metadata.description or "").strip()) or "No description")
+        if agent.policy(name).plain is None:
+            st.caption(f"Rules: {text.code(agent.policy(name).words)}")
         if facts.sentence:
             st.caption(f"On the card: {_template(facts.sentence)}")
         _draw_arguments(fields_of_tool(tool), facts)
