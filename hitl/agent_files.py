@@ -5,7 +5,6 @@ Nothing here imports a tool: what a reference like `shop.refund_order` means is 
 """
 
 import difflib
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,7 +12,6 @@ from typing import Annotated, Any
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -22,28 +20,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pytimeparse2 import parse as parse_span
 
 from hitl.agents import AgentConfig
 from hitl.errors import DeclarationError
 from hitl.rules import Policy
+from hitl.spans import Span
 
 Path = tuple[str, ...]
-
-
-def _seconds(said: Any) -> Any:
-    """A time span as people write it: `15 min`, `2 hours`, or a number of seconds."""
-    if said is None:
-        return None
-    span = parse_span(said) if isinstance(said, str) else said
-    if isinstance(span, bool) or not isinstance(span, int | float) or not 0 < span < math.inf:
-        raise ValueError(
-            f"must be a time such as '15 min', '2 hours' or 90 (seconds), not {said!r}"
-        )
-    return float(span)
-
-
-Span = Annotated[float | None, BeforeValidator(_seconds)]
 
 
 class AgentFileError(DeclarationError):
@@ -235,7 +218,8 @@ def _explained(document: Document, error: Any) -> AgentFileError:
     """A pydantic error in the words of somebody who writes agent files."""
     path, kind, given = tuple(map(str, error["loc"])), error["type"], error["input"]
     if kind == "extra_forbidden":
-        problem = "no such field" + did_you_mean(path[-1], AgentFile.model_fields)
+        fields = ToolLine.model_fields if path[0] == "tools" else AgentFile.model_fields
+        problem = "no such field" + did_you_mean(path[-1], fields)
     elif kind == "missing":
         problem = "is missing"
     elif kind == "value_error":

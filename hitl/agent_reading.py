@@ -18,7 +18,7 @@ from hitl.agent_files import (
     read_shape,
 )
 from hitl.agent_writing import remember_reference
-from hitl.agents import AgentConfig
+from hitl.agents import AgentConfig, unknown_arguments
 from hitl.errors import DeclarationError
 from hitl.function_tools import as_tool
 from hitl.python_agents import agent_line, given, refer, tool_in, tools_of
@@ -123,24 +123,23 @@ def _read_python(path: Path, modules: ToolModules, read: AgentRead) -> None:
     if shape is not None:
         version = modules.digest(modules.sources[path.stem], {path.stem})
         _configure(read, document, shape, named, {**rest, "version": version})
-        _add_own_rules(read, document, own)
+        _add_own_rules(read, document, shape, own)
 
 
-def _add_own_rules(read: AgentRead, document: Document, own: dict[str, dict[str, Any]]) -> None:
+def _add_own_rules(
+    read: AgentRead, document: Document, shape: AgentFile, own: dict[str, Any]
+) -> None:
     """What a Python agent says by its tools' names, where a YAML file says it beside them."""
     if read.config is None:
         return
-    for field_, said in own.items():
-        for name in said.keys() - {*read.config.tool_names()}:
-            hint = did_you_mean(name, read.config.tool_names())
-            read.errors.append(document.error((field_, name), f"no tool {name!r}{hint}"))
-    for name, rules in own["rules"].items():
-        try:
-            Policy.read(rules)
-        except DeclarationError as error:
-            read.errors.append(document.error(("rules", name), str(error)))
-    merged = {key: {**getattr(read.config, key), **said} for key, said in own.items()}
-    read.config = read.config.model_copy(update=merged)
+    asking = read.config.tools_requiring_human_confirmation
+    if shape.tools_requiring_human_confirmation is None:
+        asking = [name for name in asking if name not in own["rules"]]
+    said = {**own, "tools_requiring_human_confirmation": asking}
+    try:
+        read.config = AgentConfig(**{**dict(read.config), **said})
+    except DeclarationError as error:
+        read.errors.append(document.error(("rules",), str(error)))
 
 
 def _configure(
@@ -208,13 +207,8 @@ def _wrong_policy(shape: AgentFile, names: dict[str, str]) -> Iterator[tuple[Pla
 def _wrong_conditions(shape: AgentFile, tools: dict[str, BaseTool]) -> Iterator[tuple[Place, str]]:
     """Conditions on arguments that the tool does not have: they could only ever ask."""
     for reference, line in shape.tools.items():
-        if reference not in tools:
-            continue
-        schema = tools[reference].metadata.get_parameters_dict()
-        known = set(schema.get("properties", {}))
-        for name in sorted(line.policy.argument_names() - known):
-            hint = did_you_mean(name, known)
-            yield ("tools", reference), f"the tool has no argument {name!r}{hint}"
+        for problem in unknown_arguments(tools[reference], line.policy):
+            yield ("tools", reference), problem
 
 
 def _wrong_demo(shape: AgentFile) -> Iterator[tuple[Place, str]]:

@@ -8,6 +8,7 @@ import yaml
 from hitl.agent_files import AgentFile
 from hitl.agents import AgentConfig
 from hitl.errors import DeclarationError
+from hitl.spans import written
 
 REFERENCES = {"panel", "reset"}
 POLICY = {"tools", "tools_requiring_human_confirmation"}
@@ -34,9 +35,8 @@ def _line(config: AgentConfig, name: str) -> Any:
     """What a file says about a tool; what it can't say, asks."""
     rules = config.policy(name).as_data()
     rules = "ask" if isinstance(rules, dict) else rules
-    if name in config.expires:
-        return {"rules": rules, "expires_after": config.expires[name]}
-    return rules
+    expires_after = config.expires.get(name)
+    return {"rules": rules, "expires_after": written(expires_after)} if expires_after else rules
 
 
 class _Dumper(yaml.SafeDumper):
@@ -64,6 +64,8 @@ def as_yaml(config: AgentConfig) -> str:
     for field in REFERENCES:
         if function := getattr(config, field):
             content[field] = _reference_of(function, f"the {field} of {config.name!r}")
+    if config.expires_after:
+        content["expires_after"] = written(config.expires_after)
     content["tools"] = {
         _reference_of(tool, f"tool {name!r}"): _line(config, name)
         for tool, name in zip(config.tools or [], config.tool_names(), strict=True)

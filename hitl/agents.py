@@ -3,15 +3,16 @@
 import copy
 import inspect
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from llama_index.core.tools import AsyncBaseTool, BaseTool, adapt_to_async_tool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hitl.errors import DeclarationError
 from hitl.rules import ALLOW, ASK, Policy, strictest
+from hitl.spans import Span
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -91,6 +92,16 @@ def facts_of(tool: BaseTool) -> ToolFacts:
     return facts if isinstance(facts, ToolFacts) else ToolFacts()
 
 
+def unknown_arguments(tool: BaseTool, policy: Policy) -> Iterator[str]:
+    """What is wrong with conditions on arguments that a call of the tool does not have."""
+    wanted = policy.argument_names()
+    known = set(tool.metadata.get_parameters_dict().get("properties", {})) if wanted else set()
+    known -= set(getattr(tool, "partial_params", {}))
+    for name in sorted(wanted - known):
+        has = ", ".join(sorted(known)) or "none"
+        yield f"{policy.words!r}: the tool has no argument {name!r}; it has: {has}"
+
+
 class AgentConfig(BaseModel):
     """One agent.
 
@@ -110,7 +121,8 @@ class AgentConfig(BaseModel):
         reset: brings the demo data back.
         demo: the demo model's script.
         rules: what is said about tools beyond that: name → `Policy` data, as in an agent's file.
-        expires_after: seconds after which an unanswered request ends; None waits for ever.
+        expires_after: when an unanswered request ends: in seconds, or as `15 min`; None waits for
+            ever.
         expires: the same for single tools, by name.
         version: changes whenever the agent's file or its tool modules change.
     """
@@ -132,9 +144,34 @@ class AgentConfig(BaseModel):
     reset: Callable[[], None] | None = None
     demo: list[dict[str, Any]] = Field(default_factory=list)
     rules: dict[str, Any] = Field(default_factory=dict)
-    expires_after: float | None = None
-    expires: dict[str, float] = Field(default_factory=dict)
+    expires_after: Span = None
+    expires: dict[str, Span] = Field(default_factory=dict)
     version: str = ""
+
+    @model_validator(mode="after")
+    def _speaks_of_its_own_tools(self) -> "AgentConfig":
+        """A misspelt name would let the tool that is meant run freely.
+
+        Raises:
+            DeclarationError: if something is said about a tool that there is not, that can't be
+                understood, or that contradicts itself.
+        """
+        for problem in self._wrong():
+            raise DeclarationError(f"agent {self.name!r}: {problem}")
+        return self
+
+    def _wrong(self) -> Iterator[str]:
+        for name in (*self.tools_requiring_human_confirmation, *self.rules, *self.expires):
+            if name not in self.tool_names():
+                there_are = ", ".join(self.tool_names()) or "none"
+                yield f"no tool {name!r}; there are: {there_are}"
+        for name, rules in self.rules.items():
+            said = Policy.from_data(rules) if isinstance(rules, dict) else Policy.read(rules)
+            if said == ALLOW and name in self.tools_requiring_human_confirmation:
+                yield f"{name!r} is allowed, and in tools_requiring_human_confirmation"
+            for tool in self.tools or []:
+                if tool.metadata.get_name() == name:
+                    yield from unknown_arguments(tool, said)
 
     def policy(self, tool_name: str) -> Policy:
         """What is said about calls of this tool; one that the agent does not have asks."""

@@ -33,7 +33,6 @@ TOKEN = re.compile(r"\S*[^\x00-\x7f\s]\S*")
 NUMERAL = re.compile(r"\d[ОЗӠб]\d")
 MARKED = re.compile(rf"(.)((?:{MARK})*)", re.DOTALL)
 LATIN = re.compile(r"[A-Za-z]")
-LONG = 200
 
 
 def _read_list() -> dict[str, frozenset[str]]:
@@ -139,15 +138,6 @@ def _is_marked_alone(character: str) -> bool:
 
 
 def _token(token: str, used: frozenset[str]) -> str:
-    return _short_token(token, used) if len(token) <= LONG else _marked_token(token, used)
-
-
-@lru_cache(maxsize=8192)
-def _short_token(token: str, used: frozenset[str]) -> str:
-    return _marked_token(token, used)
-
-
-def _marked_token(token: str, used: frozenset[str]) -> str:
     """What stands between two blanks, with its words and signs marked."""
     is_joined = LATIN.search(re.sub(MARK, "", token)) is not None
     words = WORD.sub(lambda word: _word(word[0], used, is_joined), token)
@@ -191,7 +181,8 @@ def _is_false_sign(character: str, used: frozenset[str]) -> bool:
     return deceives and not (is_wide(character) and not EAST.isdisjoint(used))
 
 
-def _odd(letters: str, used: frozenset[str], is_joined: bool) -> set[str]:
+@lru_cache(maxsize=8192)
+def _odd(letters: str, used: frozenset[str], is_joined: bool) -> Set[str]:
     """The letters of a word that are not what they look like."""
     of_script = Counter(script(each) for each in letters)
     scripts = {each: number for each, number in of_script.items() if each not in NO_SCRIPT}
@@ -253,7 +244,7 @@ def _in_disguise(
 ) -> set[str]:
     """All letters of a word, if it could be read as Latin and its script is not really used."""
     own = {each for each in letters if script(each) in scripts}
-    if not scripts or not own or not all(map(imitates, own)) or own & set("LATIN"):
+    if not own or "LATIN" in scripts or not all(map(imitates, own)):
         return set()
     at_home = scripts.keys() <= used and not is_joined
     return set() if at_home or scripts.keys() <= EAST or letters in FORMULA else own

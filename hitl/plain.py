@@ -4,28 +4,67 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Set
+from functools import lru_cache
 from typing import Any
 
 import regex
 
-# Also the blanks that are no space, among them an empty pattern of Braille.
-UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--[ \t\n]]", regex.V1)
+# Also the blanks that are no space, an empty pattern of Braille, and pictures of controls.
+UNSEEN = regex.compile(
+    r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2400-\u243f\u2800--[ \t\n]]", regex.V1
+)
 EMOJI_JOINERS = frozenset("\u200d\ufe0f")
 # What a model may write beside words: emoji, and the blanks of other languages' typography.
 IN_PROSE = EMOJI_JOINERS | set("\u00a0\u2002\u2003\u2009\u202f\u3000")
+# A joiner where it joins nothing; what is in place matches without a group.
+JOINER = regex.compile(
+    r"(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f])\u200d(?=\p{Extended_Pictographic})"
+    r"|(?<=[\p{Emoji}--[0-9#*]])\ufe0f|(?<=[0-9#*])\ufe0f(?=\u20e3)|([\u200d\ufe0f])",
+    regex.V1,
+)
+# More marks on one letter than Unicode (UTS 39) finds in any language: they bury their neighbours.
+FLOOD = regex.compile(r"[[\p{M}--\p{ccc=0}]\p{Me}]{5,}", regex.V1)
 PIECES = re.compile(r"\n|[^\S\n]+|\S+")
+AROUND = 1000
 
 
-def visible(text: str, *, keep: Set[str] = frozenset()) -> str:
-    """The text with characters that can't be seen, or that turn others around, spelled out."""
+def visible(text: str, *, keep: Set[str] = frozenset(), around: str = "") -> str:
+    """The text with what deceives spelled out, and look-alikes marked; nothing of it is lost.
+
+    Spelled out is what can't be seen, turns others around or buries them: `pay[U+200B]pal`. A
+    look-alike keeps its place, and its number follows: `pа[U+0430]ypal`.
+
+    Args:
+        keep: characters to leave as they are; joiners only where they join emoji.
+        around: more of what was written there; it tells which scripts are really used.
+    """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        character
-        if character in keep or not UNSEEN.match(character)
-        else f"[U+{ord(character):04X}]"
-        for character in text
-    )
+    spelled = _spelled(text, keep)
+    if spelled.isascii():
+        return spelled
+    from hitl.lookalikes import marked  # its lists take a moment to read
+
+    return marked(spelled, around)
+
+
+def _spelled(text: str, keep: Set[str]) -> str:
+    there = set(text)
+    if keep & EMOJI_JOINERS & there:
+        text = JOINER.sub(lambda found: _numbers(found[1]) if found[1] else found[0], text)
+    if any(map(unicodedata.combining, there)):
+        text = FLOOD.sub(lambda found: _numbers(found[0]), text)
+    hidden = [each for each in there - keep if _is_hidden(each)]
+    return text.translate({ord(each): _numbers(each) for each in hidden}) if hidden else text
+
+
+def _numbers(characters: str) -> str:
+    return "".join(f"[U+{ord(each):04X}]" for each in characters)
+
+
+@lru_cache(maxsize=4096)
+def _is_hidden(character: str) -> bool:
+    return UNSEEN.match(character) is not None
 
 
 def value(data: Any) -> str:
@@ -63,17 +102,18 @@ class Rows:
         self._say, self._margin, self._mark = say, margin, mark
         self._room = max(width - len(margin), 20)
         self._column: int | None = None
-        self._word = ""
+        self._word = self._said = ""
 
     def write(self, text: str) -> None:
         """Add text; its last word is held back until it is whole."""
-        pieces = PIECES.findall(self._word + _seen(text))
-        self._word = pieces.pop() if pieces and not pieces[-1].isspace() else ""
-        self._put(pieces)
+        text = self._word + text
+        end = 1 + max(text.rfind(blank) for blank in " \t\n")
+        self._word = text[end:]
+        self._put(text[:end])
 
     def end(self) -> None:
         """Write what was held back, and finish the row."""
-        self._put([self._word] if self._word else [])
+        self._put(self._word)
         self._word = ""
         if self._column is not None:
             self._say("\n")
@@ -84,8 +124,10 @@ class Rows:
         self.write(text)
         self.end()
 
-    def _put(self, pieces: list[str]) -> None:
-        out = [part for piece in pieces for part in self._placed(piece)]
+    def _put(self, text: str) -> None:
+        seen = visible(text, keep=IN_PROSE, around=self._said).replace("\t", "⇥")
+        self._said = (self._said + text)[-AROUND:]
+        out = [part for piece in PIECES.findall(seen) for part in self._placed(piece)]
         if out:
             self._say("".join(out))
 
@@ -110,7 +152,3 @@ class Rows:
     def _wrap(self) -> str:
         self._column = len(self._mark)
         return f"\n{self._margin}{self._mark}"
-
-
-def _seen(text: str) -> str:
-    return visible(text, keep=IN_PROSE).replace("\t", "⇥")

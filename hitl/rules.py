@@ -24,7 +24,8 @@ FUNCTIONS = {"contains", "dyn", "endsWith", "matches", "size", "startsWith", *TY
 FUNCTIONS |= {"getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear"}
 FUNCTIONS |= {"getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds"}
 # `.exists(x, …)` and its like bind a name of their own for each item of a list.
-LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
+LOOP = re.compile(r"\.\s*(all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
+PATTERN = r"""\bmatches\s*\(\s*r?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\)"""
 INTEGERS = range(-(2**63), 2**63)
 MOST_STEPS, DEEPEST = 100_000, 100
 
@@ -203,11 +204,14 @@ class _Condition:
             raise DeclarationError(f"{text!r} is no condition: {_problem(error)}") from None
         for name in sorted({*functions} - FUNCTIONS):
             raise DeclarationError(f"{text!r}: there is no function {name!r}")
-        loops: list[str] = LOOP.findall(text)
-        self.needs = frozenset(self.names - {*loops} - TYPES)
-        self.loops = len(loops)
+        if "matches" in functions and re.search(r"\bmatches\b", re.sub(PATTERN, "", text)):
+            raise DeclarationError(f"{text!r}: write the pattern out, as in text.matches('^a+$')")
+        loops: list[tuple[str, str]] = LOOP.findall(text)
+        self.needs = frozenset(self.names - {name for _, name in loops} - TYPES)
+        # Each loop may be inside of the others, and one that makes a list copies it every time.
+        self.power = max(1, sum(2 if kind in ("filter", "map") else 1 for kind, _ in loops))
         # A pattern is compiled again for every text that it is matched with.
-        self.cost = 10 if "matches" in functions else 1
+        self.cost = 100 if "matches" in functions else 1
 
     def holds(self, arguments: Mapping[str, Any]) -> bool:
         """Whether it holds for these arguments.
@@ -218,7 +222,7 @@ class _Condition:
         for name in sorted(self.needs - arguments.keys()):
             raise _Undecided(f"there is no argument {name!r}")
         known = {name: arguments[name] for name in self.names & arguments.keys()}
-        if _size(known) ** max(1, self.loops) * self.cost > MOST_STEPS * (1 + 9 * (not self.loops)):
+        if _size(known) ** self.power * self.cost > MOST_STEPS:
             raise _Undecided("the arguments are too large")
         try:
             holds = self.program.execute(known)

@@ -30,7 +30,7 @@ from hitl.journal import (
 )
 from hitl.journal.dispatch import IDEMPOTENT
 from hitl.journal.values import RequestStatus, RunStatus
-from hitl.limits import DEFAULT_LIMITS, Limits, cut_for_model
+from hitl.limits import DEFAULT_LIMITS, Limits
 from hitl.repeats import marked, most_repeats
 from hitl.toolcalls import assistant_message, chat_of, check_calls
 from hitl.validity import dispatch_of
@@ -195,22 +195,14 @@ class Segment:
             ModelError: if this run alone is too long for the model.
         """
         assert self.llm is not None
+        longest = self.limits.result
         return window.fit(
             self.system_message(),
-            [self._cut(message) for message in self.history],
-            [self._cut(message) for message in chat_of(record)],
+            window.cut_results(self.history, longest),
+            window.cut_results(chat_of(record), longest),
             tools=self.agent.tools or [],
             window=self.llm.metadata.context_window,
         )
-
-    def _cut(self, message: ChatMessage) -> ChatMessage:
-        """A tool's result as the model gets it; the journal keeps it whole."""
-        content = str(message.content or "")
-        if message.role != MessageRole.TOOL or len(content) <= self.limits.result:
-            return message
-        cut = cut_for_model(content, self.limits.result)
-        extra = message.additional_kwargs
-        return ChatMessage(role=MessageRole.TOOL, content=cut, additional_kwargs=extra)
 
     def system_message(self) -> ChatMessage:
         prompt = (self.agent.system_prompt or "").strip()

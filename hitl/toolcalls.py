@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -334,7 +335,8 @@ def read_outcome(text: str) -> Reading:
     ran_with = None
     if text.startswith(EDITED):
         edited, _, text = text.removeprefix(EDITED).partition("\n")
-        ran_with = json.loads(edited)
+        with suppress(ValueError):  # it was cut to fit the model's window
+            ran_with = json.loads(edited)
     if text.startswith(NOT_APPROVED):
         return Reading("rejected", text.partition("Reason: ")[2])
     if text.startswith(FAILED):

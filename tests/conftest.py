@@ -5,9 +5,12 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.postgres import Line, Postgres
 
 REAL_CONNECT, REAL_CONNECT_EX = socket.socket.connect, socket.socket.connect_ex
 REAL_GETADDRINFO = socket.getaddrinfo
@@ -57,11 +60,41 @@ def no_real_model() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["Postgres"]:
+    """The one Postgres of all tests."""
+    from tests.postgres import running
+
+    with running() as server:
+        yield server
+
+
 @pytest.fixture
-def journal_url(tmp_path: Path) -> str:
+def postgres_url(postgres: "Postgres") -> Iterator[str]:
+    """A journal of one's own on Postgres."""
+    url = postgres.new_journal()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def line(postgres: "Postgres") -> Iterator["Line"]:
+    """A line to the Postgres, which can be cut and restored."""
+    from tests.postgres import Line
+
+    line = Line(postgres.socket)
+    yield line
+    line.cut()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def journal_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a journal of one's own is; the test is run once for each database."""
     from tests.stage import sqlite_url
 
-    return sqlite_url(tmp_path)
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

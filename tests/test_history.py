@@ -58,8 +58,9 @@ async def talk(journal: Journal, conversation: str, text: str, *turns: str | lis
         answer = Answer(text="" if calls else str(turn), calls=calls)
         record = await segment.spoke(await segment.record(), [], 0.0, answer)
         for request in record.requests_of(record.run.turn):
-            await segment.claim(request.id)
-            await segment.settle(request, failed=False, result=request.arguments["text"])
+            claimed = await segment.claim(request.id)
+            assert claimed is not None
+            await segment.settle(claimed[0], failed=False, result=request.arguments["text"])
     return run_id
 
 

@@ -78,7 +78,7 @@ def test_these_names_are_not(name: str) -> None:
     assert not is_secret_name(name)
 
 
-@pytest.mark.parametrize("length", [90, 110, 1_000_000])
+@pytest.mark.parametrize("length", [90, 110, 100_000])
 def test_a_name_may_be_long(length: int) -> None:
     assert is_secret_name(f"{'a' * length}_password")
     assert not is_secret_name("a" * length)

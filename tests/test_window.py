@@ -18,8 +18,7 @@ from hitl.window import count_tokens, cut_results, fit, tokens_of
 from tests.openai_rules import violations_of_chat
 
 MARK = re.compile(
-    r"\n\[Shortened to fit the model's window: at least ([\d,]+) more characters are left out here"
-    r"\.\]$"
+    r"\n\[Shortened to fit the model's window: ([\d,]+) of at least ([\d,]+) characters shown\.\]$"
 )
 SYSTEM = ChatMessage("You are a clerk.", role="system")
 
@@ -131,7 +130,7 @@ def shortened(sent: Sequence[ChatMessage], given: Sequence[ChatMessage]) -> list
         assert mark is not None, now
         head = now[: mark.start()]
         assert before.startswith(head)
-        assert int(mark[1].replace(",", "")) == len(before) - len(head)
+        assert mark.groups() == (f"{len(head):,}", f"{len(before):,}")
         assert len(now) < len(before)
         assert tail[place].role == given[place].role == "tool"
         assert tail[place].additional_kwargs == given[place].additional_kwargs

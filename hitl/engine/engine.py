@@ -77,7 +77,7 @@ class Engine:
         """End the background loop. What it worked on is continued by the next process."""
         if self._thread is not None and not self._stopping:
             self._stopping = True
-            self._thread.submit(self._drain()).result(timeout=2 * DRAIN_SECONDS)
+            self._thread.submit(self._drain()).result(timeout=DRAIN_SECONDS + 2)
             self._thread.stop()
         retire(self.owner)
 
@@ -258,7 +258,13 @@ class Engine:
 
     async def _make_model(self, run: Run, agent: AgentConfig) -> tuple[LLM, list[ChatMessage]]:
         llm = await asyncio.to_thread(self._choose_llm, agent)
-        memory = memory_of(self.journal, run.conversation_id, llm, before=run.position)
+        memory = memory_of(
+            self.journal,
+            run.conversation_id,
+            llm,
+            before=run.position,
+            longest_result=self.limits.result,
+        )
         return llm, await memory.aget()
 
     def _pass_on(self, run: Run, event: Event) -> None:

@@ -21,6 +21,11 @@ def drawer(page: Page) -> Locator:
     return page.get_by_role("dialog")
 
 
+def choose_rule(page: Page, tool: str, rule: str) -> None:
+    drawer(page).get_by_role("combobox", name=tool).click()
+    page.get_by_role("option", name=rule, exact=True).click()
+
+
 def test_details_show_what_was_sent_offered_and_answered(
     app: AppServer, model: Model, visit: Visit
 ) -> None:

