@@ -124,6 +124,7 @@ class AgentConfig(BaseModel):
         expires_after: when an unanswered request ends: in seconds, or as `15 min`; None waits for
             ever.
         expires: the same for single tools, by name.
+        file_rules: what its file says about its tools now, where that is not the same.
         version: changes whenever the agent's file or its tool modules change.
     """
 
@@ -179,6 +180,11 @@ class AgentConfig(BaseModel):
             return Policy.from_data(self.rules[tool_name])
         free = tool_name not in self.tools_requiring_human_confirmation
         return ALLOW if free and tool_name in self.tool_names() else ASK
+
+    def rules_of(self, tool_name: str) -> dict[str, Any]:
+        """What a request remembers: the rules that hold, and those of the agent's file."""
+        holds = self.policy(tool_name).as_data()
+        return {"holds": holds, "file": self.file_rules.get(tool_name, holds)}
 
     def asks(self, tool_name: str) -> bool:
         """Whether a call of this tool may wait for a person."""

@@ -32,7 +32,7 @@ def given(agent_config: Any) -> dict[str, Any]:
     """What a notebook's `agent_config` says: ours, a class like ours, or a dict."""
     if isinstance(agent_config, Mapping):
         return dict(agent_config)
-    fields = AgentConfig.model_fields.keys() - {"version"}
+    fields = AgentConfig.model_fields.keys() - {"version", "file_rules"}
     return {name: getattr(agent_config, name, None) for name in fields}
 
 

@@ -121,8 +121,7 @@ def checked_call(
     if tool is None:
         raise InvalidArguments(NO_SUCH_TOOL.format(readable(name)))
     fitting = validate(tool, arguments)
-    policy = config.policy(name)
-    ruling = policy.ruling(fitting)
+    ruling = config.policy(name).ruling(fitting)
     return ToolCall(
         name,
         fitting,
@@ -130,7 +129,7 @@ def checked_call(
         asks=ruling.verb == "ask",
         denied=ruling.verb == "deny",
         rule=ruling.rule,
-        policy=policy.as_data(),
+        policy=config.rules_of(name),
         fingerprint=fingerprint(tool),
         secret=secret_names(facts_of(tool).secret, fitting),
         expires_after=config.expiry_of(name),

@@ -35,7 +35,8 @@ def present_agent(
         latest = agents.get(run.agent)
     except NotFound:  # its file is broken just now: what is known of it still holds
         return agent
-    return agent.with_present_tools(latest.changed(changes))
+    present = agent.with_present_tools(latest.changed(changes))
+    return present.model_copy(update={"file_rules": latest.snapshot()["tools"]})
 
 
 def dispatch_of(agent: AgentConfig, request: ToolRequest) -> Dispatch:
@@ -62,9 +63,12 @@ def what_changed(agent: AgentConfig, request: ToolRequest) -> str | None:
         return "The tool is gone."
     parts = what_differs(request.fingerprint, fingerprint(tool))
     said = [f"The tool's {_listed(parts)} changed."] if parts else []
-    before, now = Policy.from_data(request.policy), agent.policy(request.tool)
-    if before != now:
-        said.append(f"Its rule was “{before.words}”, and is “{now.words}” now.")
+    remembered, present = request.policy or {}, agent.rules_of(request.tool)
+    for which in ("file", "holds"):
+        before, now = Policy.from_data(remembered.get(which)), Policy.from_data(present[which])
+        if before != now:
+            said.append(f"Its rule was “{before.words}”, and is “{now.words}” now.")
+            break
     return " ".join(said) or None
 
 

@@ -114,3 +114,11 @@ def play(journal_url: str) -> Iterator[Callable[..., Any]]:
         stage.close()
     for stage in stages:
         stage.model.check()
+
+
+@pytest.fixture
+def till() -> Any:
+    """A tool whose effects can be counted."""
+    from tests.stage import Till
+
+    return Till()

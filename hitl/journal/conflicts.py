@@ -4,8 +4,9 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-# Deadlock, serialization failure, lock timeout.
-POSTGRES_CONFLICTS = ("40P01", "40001", "55P03")
+# A deadlock, a serialization failure, a lock that was not given in time; and a row that somebody
+# else inserted first, which a second look finds.
+POSTGRES_CONFLICTS = ("40P01", "40001", "55P03", "23505")
 SQLITE_CONFLICTS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 

@@ -56,6 +56,10 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
+# What was written, and to whom, is for no log and no message to read in an error's text.
+EVERY_ENGINE: dict[str, Any] = {"json_serializer": _as_json, "hide_parameters": True}
+
+
 def _connect_server(url: URL) -> Engine:
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername=PSYCOPG)
@@ -65,13 +69,13 @@ def _connect_server(url: URL) -> Engine:
         arguments["isolation_level"] = "READ COMMITTED"
         given = {**POSTGRES_ARGUMENTS, **url.query}
         arguments["connect_args"] = {name: given[name] for name in POSTGRES_ARGUMENTS}
-    return create_engine(url, pool_pre_ping=True, json_serializer=_as_json, **POOL, **arguments)
+    return create_engine(url, pool_pre_ping=True, **EVERY_ENGINE, **POOL, **arguments)
 
 
 def _connect_sqlite(url: URL) -> Engine:
     # Autocommit at the driver's level: our "begin" decides when a transaction starts, and how.
     arguments: dict[str, Any] = {
-        "json_serializer": _as_json,
+        **EVERY_ENGINE,
         "connect_args": {
             "timeout": LOCK_WAIT_SECONDS,
             "check_same_thread": False,

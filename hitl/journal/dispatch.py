@@ -1,5 +1,6 @@
 """Tool requests that start: claimed, settled, cut off; and what a person then says of them."""
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -24,6 +25,7 @@ from hitl.journal.values import (
     require_resolution,
 )
 
+logger = logging.getLogger("hitl.audit")
 REFUSED = "Not executed: what would have run is not what was approved."
 IDEMPOTENT = "the tool, which declares that it may run again"
 ENDED = "The run has ended, so this can't run again in it; send the message again instead."
@@ -100,6 +102,7 @@ def _void(tx: Connection, of: Run, found: ToolRequest, dispatch: Dispatch) -> No
 
 def _refuse(tx: Connection, found: ToolRequest) -> None:
     """End an approved call that is not what was approved."""
+    logger.error("request %s: %s Look into it: python -m hitl verify", found.id, REFUSED)
     approved = request.c.status == "approved"
     change(tx, found, "refused", approved, status="failed", result=REFUSED, ended_at=now())
 

@@ -28,7 +28,7 @@ audit_logger = logging.getLogger("hitl.audit")
 CLOCK_SLACK_SECONDS = 60
 TRIES = 10
 PATIENCE_SECONDS = 20.0
-FIRST_PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 
 
 class Journal:
@@ -59,8 +59,7 @@ class Journal:
         self._threads = ThreadPoolExecutor(1 if self.in_memory else 8, thread_name_prefix="journal")
         self._listeners: list[Listener] = []
         self._is_away = False
-        with self._explained(), self._writing.begin() as tx:
-            create(tx) if self.in_memory else bring_up_to_date(tx)
+        self.write(create if self.in_memory else bring_up_to_date)
 
     def write(
         self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -73,34 +72,19 @@ class Journal:
             JournalUnavailable: if the database can't be reached or written. Where that happened
                 during COMMIT, the change may have been made.
         """
-        with self._explained():
-            result, touched = self._insistently(lambda tx: action(tx, *args, **kwargs))
+        result, touched = self._insistently(lambda: self._write_once(action, *args, **kwargs))
         if touched:
             self._tell(touched)
         return result
 
-    def _insistently(self, action: Callable[[Connection], T]) -> tuple[T, set[str]]:
-        """Try again after a conflict, for a while; after a lost connection, once."""
-        until, lost, pause = time.monotonic() + PATIENCE_SECONDS, False, FIRST_PAUSE_SECONDS
-        for _ in range(TRIES - 1):
-            try:
-                return self._write_once(action)
-            except DBAPIError as error:
-                if not (is_conflict(error) or (is_lost_connection(error) and not lost)):
-                    raise
-                lost = lost or is_lost_connection(error)
-                if time.monotonic() > until:
-                    raise
-            time.sleep(random.uniform(0, pause))
-            pause *= 2
-        return self._write_once(action)
-
-    def _write_once(self, action: Callable[[Connection], T]) -> tuple[T, set[str]]:
+    def _write_once(
+        self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[T, set[str]]:
         with self._writing.connect() as tx, tx.begin() as transaction:
             touched: set[str] = set()
             # The connection is used again by others, and keeps what it was told.
             tx.info["touched"], tx.info["audit"] = touched, []
-            result = action(tx)
+            result = action(tx, *args, **kwargs)
             head = audit.append(tx, self.signing_key)
             self._commit(transaction)
         if head is not None and self.signing_key is not None:
@@ -127,7 +111,12 @@ class Journal:
         Raises:
             JournalUnavailable: if the database can't be reached.
         """
-        with self._explained(), self._reading.begin() as tx:
+        return self._insistently(lambda: self._read_once(action, *args, **kwargs))
+
+    def _read_once(
+        self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with self._reading.begin() as tx:
             return action(tx, *args, **kwargs)
 
     async def awrite(
@@ -157,6 +146,22 @@ class Journal:
         """Let go of threads and connections."""
         self._threads.shutdown(wait=False)
         self.engine.dispose()
+
+    def _insistently(self, once: Callable[[], T]) -> T:
+        """One transaction: again after a conflict, for a while; after a lost connection, once."""
+        until, lost = time.monotonic() + PATIENCE_SECONDS, False
+        with self._explained():
+            for attempt in range(1, TRIES):
+                try:
+                    return once()
+                except DBAPIError as error:
+                    just_lost = is_lost_connection(error)
+                    again = is_conflict(error) or (just_lost and not lost)
+                    if not again or time.monotonic() > until:
+                        raise
+                    lost = lost or just_lost
+                time.sleep(random.uniform(0, PAUSE_SECONDS * attempt))
+            return once()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

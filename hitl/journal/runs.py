@@ -222,14 +222,17 @@ def speak(
         RunLost: if the segment no longer owns the run, or the turn was already spoken.
     """
     _own(tx, run_row.id, owner)
+    unsettled = exists().where(
+        request.c.run_id == run_row.id, request.c.status.in_(("pending", "approved", "running"))
+    )
     spoken = changes(
         tx,
         update(run)
-        .where(run.c.id == run_row.id, run.c.turn == call.turn - 1)
+        .where(run.c.id == run_row.id, run.c.turn == call.turn - 1, ~unsettled)
         .values(turn=call.turn),
     )
     if not spoken:
-        raise RunLost(f"turn {call.turn} of run {run_row.id} was already spoken")
+        raise RunLost(f"turn {call.turn} of run {run_row.id} was already spoken, or came too soon")
     say(tx, run_row.id, call.turn, said)
     ask(tx, run_row, call.turn, calls)
     model_calls.keep(tx, call)

@@ -137,7 +137,7 @@ class ToolCall:
         problem: what is wrong with the call, told to the model; None if it can run.
         denied: whether a rule forbids it.
         rule: which rule asked, allowed or denied it.
-        policy: all rules of the tool, as `Policy.as_data` writes them.
+        policy: the rules of the tool, those that hold and those of the agent's file.
         fingerprint: of the tool that was asked for.
         secret: names of the arguments that are masked.
         expires_after: seconds until an unanswered request ends; None waits for ever.

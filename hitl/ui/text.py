@@ -2,9 +2,10 @@
 
 import re
 import textwrap
-from collections.abc import Set
+from collections.abc import Iterator, Mapping, Set
 from functools import lru_cache
-from itertools import chain, zip_longest
+from itertools import chain, groupby, zip_longest
+from types import MappingProxyType
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
@@ -15,13 +16,27 @@ from hitl.plain import value as value
 from hitl.plain import visible as visible
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'/@])")
+# Streamlit's names of pictures, which it looks for in ready text, where no backslash helps.
+NAMED = r"(?!\d\d:)[+-]?\w[\w+-]*:"
+# Its directives that need no brackets; what they stand for would be gone.
+COLORS = "red|orange|yellow|green|blue|violet|purple|gray|grey|primary|rainbow"
+BARE = rf"(?:shimmer|small|color|help|(?:{COLORS})(?:-background|-badge)?)(?![\w-])"
 # Images, footnotes, formulas, HTML, Streamlit's directives and icons; not if escaped already.
-ACTIVE = r"!(?=\[)|\[(?=\^)|\$|<|:(?=:|[^\s:\[{]+[\[{])|(?<=:material)/"
+ACTIVE = rf"!(?=\[)|\[(?=\^)|\$|<|:(?=:|[^\s:\[{{]+[\[{{])|(?<=:material)/|:(?={BARE})|:(?={NAMED})"
+# Where ready text has to be broken, so that it makes no picture, link or arrow.
+BREAKS = re.compile(
+    rf"(?<=:)(?={NAMED}|//)|(?<=www)(?=\.)|(?<=\w@)(?=\w)|(?<=(?<!\S)-)(?=[->](?!\S))"
+    r"|(?<=(?<!\S)<)(?=(?:->|-|=)(?!\S))|(?<=(?<!\S)[>~])(?==(?!\S))",
+    re.IGNORECASE,
+)
+BREAK = ":small[]"  # takes no room, and parts what stands before from what stands behind
+INDENT = re.compile(r"(^|\n)[ \t]+")
 # Where an address begins that a page makes a link of, with every backtick that touches it.
 ADDRESS = r":(?=//)|(?<=www)\."
 ESCAPED = r"\\[!-/:-@\[-`{-~]"
+NAME = re.compile(f":{NAMED}")
 MARK = re.compile("\ue000(\\d+)\ue001")
-LINE_END = "\ue002"  # none of these three is left in a text by `visible`
+LINE_END, GAP = "\ue002", "\ue003"  # none of these four is left in a text by `visible`
 
 
 def _parser(*rules: str) -> MarkdownIt:
@@ -42,6 +57,12 @@ PARSERS = [_parser(), _parser("table")]
 def code(text: str) -> str:
     """One line as a Markdown code span, whatever it holds."""
     line = visible(text).replace("\n", "⏎").replace("\t", "⇥") or " "
+    # Streamlit changes this one name everywhere, even in code; there it has to be without.
+    parts = line.split(":material/")
+    return _escaped(":material/").join(_span(part) if part else "" for part in parts)
+
+
+def _span(line: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {line} {fence}" if "`" in line or line.isspace() else f"{fence}{line}{fence}"
@@ -49,12 +70,16 @@ def code(text: str) -> str:
 
 def label(text: str, *, keep: Set[str] = frozenset()) -> str:
     """One line for a label, with everything that Markdown would read made harmless."""
-    return words(" ".join(visible(text, keep=keep).split()))
+    return _escaped(" ".join(visible(text, keep=keep).split()))
 
 
 def words(text: str) -> str:
-    """A piece of a line, with everything that Markdown would read made harmless."""
-    return MARKDOWN.sub(r"\\\1", text)
+    """A piece of a text, with everything that Markdown would read made harmless."""
+    return _escaped(INDENT.sub(r"\1 ", visible(text)))
+
+
+def _escaped(text: str) -> str:
+    return MARKDOWN.sub(r"\\\1", BREAKS.sub(GAP, text)).replace(GAP, BREAK)
 
 
 def makes_links(text: str) -> bool:
@@ -77,11 +102,12 @@ def prose(text: str) -> str:
     # Streamlit does this too: done after us, it would make text of indented code.
     written = textwrap.dedent(visible(text, keep=IN_PROSE)).strip()
     active = _active(written)
-    if not active:
+    if not active and "&" not in written and "\\" not in written:
         return written
     in_code = _marks_in_code(_replaced(written, active, "\ue000{}\ue001"))
     escaped = [place for number, place in enumerate(active) if number not in in_code]
-    harmless = _replaced(written, escaped, "\\{1}")
+    named = [place for place in escaped if NAME.match(written, place)]
+    harmless = _replaced(written, escaped, "\\{1}", dict.fromkeys(named, f"\\:{BREAK}"))
     return _fenced(written) if _acts(harmless) else harmless
 
 
@@ -93,11 +119,15 @@ def _active(text: str) -> list[int]:
     return [each.start() for each in found if each[1]]
 
 
-def _replaced(text: str, places: list[int], form: str) -> str:
+def _replaced(
+    text: str, places: list[int], form: str, other: Mapping[int, str] = MappingProxyType({})
+) -> str:
     """The text with other words for some characters: `{0}` is their number, `{1}` themselves."""
     ends = [0, *(place + 1 for place in places)]
     pieces = [text[start:end] for start, end in zip(ends, [*places, len(text)], strict=True)]
-    others = [form.format(number, text[place]) for number, place in enumerate(places)]
+    others = [
+        other.get(place, form.format(number, text[place])) for number, place in enumerate(places)
+    ]
     return "".join(chain.from_iterable(zip_longest(pieces, others, fillvalue="")))
 
 
@@ -126,11 +156,24 @@ def _is_surely_code(token: Token, lines: list[str]) -> bool:
 
 def _acts(markdown: str) -> bool:
     return any(
-        token.type in ("image", "html_inline", "html_block")
-        or (token.type == "text" and re.search(ACTIVE, token.content))
+        is_text
+        and NAME.search("".join(part.content for part in parts))
+        or any(_token_acts(part) for part in parts)
         for tokens in _readings(markdown)
-        for token in tokens
+        for is_text, parts in _grouped(tokens)
     )
+
+
+def _grouped(tokens: list[Token]) -> Iterator[tuple[bool, list[Token]]]:
+    """Whether it is ready text, piece by piece: what was escaped is part of it."""
+    for is_text, parts in groupby(tokens, lambda token: token.type.startswith("text")):
+        yield is_text, list(parts)
+
+
+def _token_acts(token: Token) -> bool:
+    if token.type == "text":
+        return re.search(ACTIVE, token.content.replace(BREAK, "")) is not None
+    return token.type in ("image", "html_inline", "html_block")
 
 
 def _readings(markdown: str) -> list[list[Token]]:

@@ -5,11 +5,15 @@ only where there is something to migrate: a new journal is made as it should be,
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 
 from hitl.errors import JournalUnavailable
 from hitl.journal import audit, tables
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 FOLDER = Path(__file__).parent
 HEAD = "0002"
@@ -61,11 +65,9 @@ def _revision(tx: Connection) -> str | None:
 
 def _migrate(tx: Connection, revision: str) -> None:
     from alembic import command
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    config = Config(attributes={"connection": tx})
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config = alembic_config(tx)
     known = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()]
     if revision not in known:
         raise JournalUnavailable(
@@ -78,3 +80,12 @@ def _migrate(tx: Connection, revision: str) -> None:
     command.upgrade(config, HEAD)
     if revision == FIRST:
         audit.adopt(tx)
+
+
+def alembic_config(tx: Connection) -> "Config":
+    """What Alembic's commands need in order to work on this connection, in its transaction."""
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": tx})
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    return config
