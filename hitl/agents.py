@@ -147,6 +147,7 @@ class AgentConfig(BaseModel):
     rules: dict[str, Any] = Field(default_factory=dict)
     expires_after: Span = None
     expires: dict[str, Span] = Field(default_factory=dict)
+    file_rules: dict[str, Any] = Field(default_factory=dict)
     version: str = ""
 
     @model_validator(mode="after")

@@ -1,44 +1,33 @@
-"""What a tool may do without a person: `ask`, `allow`, `deny`, and conditions on its arguments.
+"""What an agent's file says about a tool: calls of it ask, run freely, are denied, or it depends.
 
-A condition is CEL (https://cel.dev), read and evaluated by a library. Whatever can't be evaluated
-asks.
+A rule is `ask`, `allow` or `deny`, or one of them `when` a condition on the call's arguments holds,
+written in CEL, the Common Expression Language: `ask when amount > 100`. Of several rules the first
+that fits counts. Whatever can't be said for certain asks a person.
 """
 
-import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, cast, get_args
-
-import cel
+from typing import Any, Literal, get_args
 
 from hitl.errors import DeclarationError
 
 Verb = Literal["allow", "ask", "deny"]
 STRICTNESS: tuple[Verb, ...] = get_args(Verb)
 RULE = re.compile(r"(allow|ask|deny)(?:\s+when\s+(\S.*))?", re.DOTALL)
-BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
-FUNCTIONS = {
-    "bytes", "contains", "double", "duration", "dyn", "endsWith", "getDate", "getDayOfMonth",
-    "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes",
-    "getMonth", "getSeconds", "int", "matches", "size", "startsWith", "string", "timestamp",
-    "type", "uint",
-}  # fmt: skip
-TYPES = {"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"}
-PROBLEMS: dict[type[BaseException], str] = {
-    TypeError: "the types don't fit",
-    KeyError: "a part is missing",
-    OverflowError: "a number is too large",
-    ZeroDivisionError: "a division by zero",
-}
+LONGEST_CONDITION = 1000
 
-# What CEL can take in without stalling, or worse; a condition on more than this asks.
-LONGEST_CONDITION = 2_000
-MOST_CHARACTERS = 100_000
-MOST_VALUES = 1_000
-DEEPEST = 100
+TYPES = {"bool", "bytes", "double", "duration", "int", "list", "map", "null_type", "string"}
+TYPES |= {"timestamp", "type", "uint"}
+FUNCTIONS = {"contains", "dyn", "endsWith", "matches", "size", "startsWith", *TYPES}
+FUNCTIONS |= {"getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear"}
+FUNCTIONS |= {"getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds"}
+# `.exists(x, …)` and its like bind a name of their own for each item of a list.
+LOOP = re.compile(r"\.\s*(all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
+PATTERN = r"""\bmatches\s*\(\s*r?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\)"""
 INTEGERS = range(-(2**63), 2**63)
+MOST_STEPS, DEEPEST = 100_000, 100
 
 
 @dataclass(frozen=True)
@@ -46,7 +35,8 @@ class Ruling:
     """What the rules say about one call.
 
     Args:
-        rule: the rule that counted, in the file's words; it never holds the call's arguments.
+        verb: whether it runs freely, asks a person, or never runs.
+        rule: the rule that counted, in the words of the agent's file.
     """
 
     verb: Verb
@@ -54,283 +44,238 @@ class Ruling:
 
 
 @dataclass(frozen=True)
-class _Rule:
-    """One rule.
-
-    Args:
-        condition: its CEL text; None if it fits every call.
-        variables: the names in the condition, those that a macro binds included.
-    """
+class Rule:
+    """One rule: always, or only when a condition on the arguments holds."""
 
     verb: Verb
     condition: str | None = None
-    variables: frozenset[str] = frozenset()
 
-    @property
-    def words(self) -> str:
+    @classmethod
+    def read(cls, said: Any) -> "Rule":
+        """The rule as a file says it.
+
+        Raises:
+            DeclarationError: if it is none, or its condition can't be understood.
+        """
+        found = RULE.fullmatch(said.strip()) if isinstance(said, str) else None
+        if found is None:
+            raise DeclarationError(
+                "must be 'ask', 'allow', 'deny' or a rule such as 'ask when amount > 100', "
+                f"not {said!r}"
+            )
+        if found[2]:
+            _compiled(found[2])
+        return cls(found[1], found[2])  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
         return f"{self.verb} when {self.condition}" if self.condition else self.verb
 
-    def names(self) -> set[str]:
-        """The names in the condition that only an argument can give a meaning to."""
-        bound = set(BOUND.findall(self.condition or ""))
-        types = TYPES if re.search(r"\btype\s*\(", self.condition or "") else set()
-        return set(self.variables) - bound - types
-
-    def ruling(self, arguments: dict[str, Any]) -> Ruling | None:
-        """What it says about a call; None if it doesn't fit it."""
+    def ruling(self, arguments: Mapping[str, Any]) -> Ruling | None:
+        """What the rule says about a call with these arguments; None if it does not fit."""
         if self.condition is None:
-            return Ruling(self.verb, self.words)
+            return Ruling(self.verb, str(self))
         try:
-            given = {name: arguments[name] for name in self.variables if name in arguments}
-            _refuse_what_misleads(given.values())
-            fits = _program(self.condition).execute(given)
-            if not isinstance(fits, bool):
-                raise _Unreadable("it is neither true nor false")
-        except BaseException as error:  # a panic of the library is no Exception
-            return Ruling("ask", f"{self.words} (could not be evaluated: {_in_words(error)})")
-        return Ruling(self.verb, self.words) if fits else None
-
-
-class _Unreadable(Exception):
-    """Raised when a condition can't be trusted with, or made nothing of, the arguments."""
-
-
-def _in_words(error: BaseException) -> str:
-    """Why it could not be evaluated. The library's own words may quote an argument, a secret one."""
-    if isinstance(error, _Unreadable):
-        return f"{error}, so it asks"
-    known = (words for kind, words in PROBLEMS.items() if isinstance(error, kind))
-    return f"{next(known, 'it failed')}, so it asks"
-
-
-def _refuse_what_misleads(values: Iterable[Any]) -> None:
-    """Refuse what CEL reads as something else, or works on for too long.
-
-    Raises:
-        _Unreadable: saying what it is.
-    """
-    level, count, length = list(values), 0, 0
-    for _ in range(DEEPEST):
-        if not level:
-            return
-        count += len(level)
-        length += sum(len(value) for value in level if isinstance(value, str))
-        if count > MOST_VALUES or length > MOST_CHARACTERS:
-            raise _Unreadable("the arguments are too long")
-        if any(isinstance(value, int) and value not in INTEGERS for value in level):
-            raise _Unreadable("a number is too large")  # it would become a rounded one
-        if any(isinstance(value, float) and not math.isfinite(value) for value in level):
-            raise _Unreadable("a number is not finite")
-        level = [part for value in level for part in _parts(value)]
-    raise _Unreadable("the arguments are nested too deep")
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value
-        yield from value.values()
-    elif isinstance(value, list | tuple):
-        yield from value
-
-
-@lru_cache(maxsize=1024)
-def _program(condition: str) -> cel.Program:
-    return cel.compile(condition)
-
-
-@lru_cache(maxsize=1024)
-def _rule(said: str) -> _Rule:
-    """One rule, read.
-
-    Raises:
-        DeclarationError: if it is none, or its condition can't be evaluated.
-    """
-    match = RULE.fullmatch(said.strip())
-    if match is None:
-        raise DeclarationError(
-            f"must be 'ask', 'allow', 'deny', or one of them followed by 'when' and a condition, "
-            f"not {said!r}"
-        )
-    verb, condition = cast(Verb, match[1]), match[2]
-    if condition is None:
-        return _Rule(verb)
-    if len(condition) > LONGEST_CONDITION:
-        raise DeclarationError(
-            f"a condition may have {LONGEST_CONDITION} characters, not {len(condition)}"
-        )
-    return _Rule(verb, condition, frozenset(_variables_of(condition)))
-
-
-def _variables_of(condition: str) -> list[str]:
-    try:
-        program = _program(condition)
-        variables, functions = program.variables(), program.functions()
-    except BaseException as error:  # a panic of the library is no Exception
-        raise DeclarationError(
-            f"the condition {condition!r} can't be read: {_syntax_problem(error)}"
-        ) from None
-    for name in functions:
-        if name.isidentifier() and name[0] != "_" and name not in FUNCTIONS:
-            known = ", ".join(sorted(FUNCTIONS))
-            raise DeclarationError(
-                f"there is no function {name!r} in a condition; there are {known}"
-            )
-    return variables
-
-
-def _syntax_problem(error: BaseException) -> str:
-    found = re.search(r"<input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)", str(error))
-    if found is None:
-        return "it is not CEL"
-    problem = found[3].partition(" expecting {")[0]
-    return f"{problem.replace(chr(39) + '<EOF>' + chr(39), 'the end')}, at character {found[2]}"
+            fits = _compiled(self.condition).holds(arguments)
+        except _Undecided as undecided:
+            return Ruling("ask", f"{self} (could not be evaluated: {undecided}, so it asks)")
+        return Ruling(self.verb, str(self)) if fits else None
 
 
 @dataclass(frozen=True)
-class _RuleSet:
-    """Rules of which the first one that fits counts.
-
-    Args:
-        rules: those with a condition.
-        rest: what holds where none of them fits.
-        is_rest_said: whether the file says so in a rule of its own.
-    """
-
-    rules: tuple[_Rule, ...]
-    rest: Verb
-    is_rest_said: bool
-
-    @classmethod
-    def read(cls, said: list[str]) -> "_RuleSet":
-        *before, last = [_rule(rule) for rule in said]
-        for rule in before:
-            if rule.condition is None:
-                raise DeclarationError(f"what comes after {rule.words!r} would never count")
-        if last.condition is None:
-            return cls(tuple(before), last.verb, True)
-        return cls((*before, last), "allow" if last.verb == "ask" else "ask", False)
-
-    @property
-    def meaning(self) -> tuple[Any, ...]:
-        return self.rest, *((rule.verb, rule.condition) for rule in self.rules)
-
-    @property
-    def plain(self) -> Verb | None:
-        """The verb that holds for every call, if there is one."""
-        return None if self.rules else self.rest
-
-    @property
-    def may_deny(self) -> bool:
-        return "deny" in (self.rest, *(rule.verb for rule in self.rules))
-
-    def said(self) -> list[str]:
-        rest: list[str] = [self.rest] if self.is_rest_said else []
-        return [*(rule.words for rule in self.rules), *rest]
-
-    def ruling(self, arguments: dict[str, Any]) -> Ruling:
-        for rule in self.rules:
-            if ruling := rule.ruling(arguments):
-                return ruling
-        return Ruling(self.rest, self.rest if self.is_rest_said else f"{self.rest}: no rule fits")
-
-
-@dataclass(frozen=True, eq=False)
 class Policy:
-    """What an agent's file says about one tool. Two that say the same are equal.
+    """All that is said about one tool.
 
     Args:
-        rule_sets: of their rulings the strictest counts; a file gives one, a change more.
+        lists: lists of rules, read from top to bottom. Usually there is one list; of several, the
+            strictest ruling holds.
     """
 
-    rule_sets: tuple[_RuleSet, ...]
+    lists: tuple[tuple[Rule, ...], ...]
 
     @classmethod
-    def read(cls, said: Any) -> "Policy":
-        """The policy that a file states.
-
-        Args:
-            said: one rule or a list of rules; None, which asks.
+    def read(cls, said: str | list[str] | None) -> "Policy":
+        """The policy as a file says it: a rule, a list of rules, or nothing, which asks.
 
         Raises:
-            DeclarationError: if it is neither, a rule is none, or would never count.
+            DeclarationError: if a rule can't be understood, or could never count.
         """
-        rules = ["ask"] if said is None else [said] if isinstance(said, str) else said
-        if not isinstance(rules, list) or not all(isinstance(rule, str) for rule in rules):
-            raise DeclarationError(f"must be a rule or a list of rules, not {said!r}")
+        rules = ["ask"] if said is None else said if isinstance(said, list) else [said]
         if not rules:
-            raise DeclarationError("must hold a rule: 'ask', 'allow' or 'deny'")
-        return cls((_RuleSet.read(rules),))
+            raise DeclarationError("must have at least one rule: 'ask', 'allow' or 'deny'")
+        read = tuple(map(Rule.read, rules))
+        for rule in read[:-1]:
+            if rule.condition is None:
+                raise DeclarationError(
+                    f"nothing after {str(rule)!r} could ever count: the first rule that fits does"
+                )
+        return cls((read,))
 
     @classmethod
     def from_data(cls, data: Any) -> "Policy":
-        """The policy that `as_data` wrote; what it can't have written asks."""
+        """What `as_data` wrote; whatever can't be read asks."""
         try:
             if isinstance(data, dict):
-                return _strictest_of(
-                    rule_set
-                    for part in data["strictest"]
-                    for rule_set in cls.from_data(part).rule_sets
-                )
+                return _strictest_of(map(cls.from_data, data["strictest"]))
             return cls.read(data)
-        except (DeclarationError, KeyError, TypeError, RecursionError):
+        except (DeclarationError, KeyError, TypeError, ValueError, RecursionError):
             return ASK
 
     def as_data(self) -> Any:
-        """The policy as JSON data: a rule, a list of rules, or `{"strictest": [those]}`."""
-        parts = [said[0] if len(said) == 1 else said for said in self._said()]
+        """As JSON data: a rule, a list of rules, or `{"strictest": [...]}` of these."""
+        said = [[str(rule) for rule in rules] for rules in self.lists]
+        parts = [rules[0] if len(rules) == 1 else rules for rules in said]
         return parts[0] if len(parts) == 1 else {"strictest": parts}
-
-    def _said(self) -> list[list[str]]:
-        return [rule_set.said() for rule_set in self.rule_sets]
-
-    def ruling(self, arguments: dict[str, Any]) -> Ruling:
-        """What it says about a call with these arguments; never raises."""
-        rulings = [rule_set.ruling(arguments) for rule_set in self.rule_sets]
-        return max(rulings, key=lambda ruling: STRICTNESS.index(ruling.verb))
-
-    def argument_names(self) -> set[str]:
-        """The arguments that its conditions look at."""
-        return {
-            name for rule_set in self.rule_sets for rule in rule_set.rules for name in rule.names()
-        }
 
     @property
     def plain(self) -> Verb | None:
-        """The verb that holds for every call, if there is one."""
-        return self.rule_sets[0].plain if len(self.rule_sets) == 1 else None
+        """What it says of every call; None if that depends on the arguments."""
+        rule = self.lists[0][0]
+        return rule.verb if len(self.lists) == 1 and rule.condition is None else None
 
     @property
     def words(self) -> str:
-        """The rules, to be read: `ask when amount > 100; deny when amount > 1000`."""
-        return ", and as strict as ".join("; ".join(said) for said in self._said())
+        """For people: the rules, one after the other."""
+        said = ["; ".join(map(str, rules)) for rules in self.lists]
+        return said[0] if len(said) == 1 else f"the strictest of ({') and ('.join(said)})"
 
-    def _meaning(self) -> frozenset[tuple[Any, ...]]:
-        return frozenset(rule_set.meaning for rule_set in self.rule_sets)
+    def argument_names(self) -> set[str]:
+        """The arguments that its conditions speak of."""
+        conditions = [rule.condition for rules in self.lists for rule in rules if rule.condition]
+        return {name for condition in conditions for name in _compiled(condition).needs}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Policy) and self._meaning() == other._meaning()
+    def ruling(self, arguments: Mapping[str, Any]) -> Ruling:
+        """What it says about a call with these arguments. Never raises: what is unclear asks."""
+        rulings = [_first_that_fits(rules, arguments) for rules in self.lists]
+        return max(rulings, key=lambda ruling: STRICTNESS.index(ruling.verb))
 
-    def __hash__(self) -> int:
-        return hash(self._meaning())
+
+ALLOW, ASK, DENY = (Policy(((Rule(verb),),)) for verb in STRICTNESS)
 
 
-ASK = Policy.read("ask")
+def _first_that_fits(rules: tuple[Rule, ...], arguments: Mapping[str, Any]) -> Ruling:
+    for rule in rules:
+        if ruling := rule.ruling(arguments):
+            return ruling
+    # `ask when …` at the end says which calls ask, so that the others needn't.
+    rest: Verb = "allow" if rules[-1].verb == "ask" else "ask"
+    return Ruling(rest, f"{rest}: no rule fits")
 
 
 def strictest(one: Policy, other: Policy) -> Policy:
-    """The policy that, for any arguments, is as strict as the stricter of the two."""
-    return _strictest_of((*one.rule_sets, *other.rule_sets))
+    """A policy whose ruling is, for all arguments, the stricter of the two."""
+    return _strictest_of([one, other])
 
 
-def _strictest_of(rule_sets: Iterable[_RuleSet]) -> Policy:
-    """The policy of these rules, without those that the others make superfluous."""
-    by_meaning = {rule_set.meaning: rule_set for rule_set in rule_sets}
-    plain = {rule_set.plain: rule_set for rule_set in by_meaning.values()}
-    if "deny" in plain:
-        return Policy((plain["deny"],))
-    if not by_meaning:
-        return ASK
-    kept = [each for each in by_meaning.values() if each.plain != "allow"]
-    if "ask" in plain:  # nothing but a denial is stricter
-        kept = [each for each in kept if each.may_deny or each.plain]
-    return Policy(tuple(kept) or (plain["allow"],))
+def _strictest_of(policies: Iterable[Policy]) -> Policy:
+    lists = {rules for policy in policies for rules in policy.lists}
+    (allows,), (asks,), (denies,) = ALLOW.lists, ASK.lists, DENY.lists
+    if denies in lists:
+        return DENY
+    if asks in lists:  # the others count only as far as they deny
+        lists = {rules for rules in lists if any(rule.verb == "deny" for rule in rules)} | {asks}
+    kept = (lists - {allows}) or lists or {asks}
+    return Policy(tuple(sorted(kept, key=str)))
+
+
+class _Undecided(Exception):
+    """Raised when nobody can tell whether a condition holds; says why, without any value."""
+
+
+class _Condition:
+    """A condition, ready to be evaluated.
+
+    Args:
+        text: in CEL.
+
+    Raises:
+        DeclarationError: if it is not CEL, or uses a function that there is not.
+    """
+
+    def __init__(self, text: str) -> None:
+        if len(text) > LONGEST_CONDITION:
+            raise DeclarationError(f"a condition has at most {LONGEST_CONDITION} characters")
+        import cel  # with a first condition: its package brings a whole command line along
+
+        try:
+            self.program = cel.compile(text)
+            self.names = set(self.program.variables())
+            functions = [name for name in self.program.functions() if name.isidentifier()]
+        except BaseException as error:  # a panic of the Rust library is no Exception
+            raise DeclarationError(f"{text!r} is no condition: {_problem(error)}") from None
+        for name in sorted({*functions} - FUNCTIONS):
+            raise DeclarationError(f"{text!r}: there is no function {name!r}")
+        if "matches" in functions and re.search(r"\bmatches\b", re.sub(PATTERN, "", text)):
+            raise DeclarationError(f"{text!r}: write the pattern out, as in text.matches('^a+$')")
+        loops: list[tuple[str, str]] = LOOP.findall(text)
+        self.needs = frozenset(self.names - {name for _, name in loops} - TYPES)
+        # Each loop may be inside of the others, and one that makes a list copies it every time.
+        self.power = max(1, sum(2 if kind in ("filter", "map") else 1 for kind, _ in loops))
+        # A pattern is compiled again for every text that it is matched with.
+        self.cost = 100 if "matches" in functions else 1
+
+    def holds(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether it holds for these arguments.
+
+        Raises:
+            _Undecided: if that can't be said.
+        """
+        for name in sorted(self.needs - arguments.keys()):
+            raise _Undecided(f"there is no argument {name!r}")
+        known = {name: arguments[name] for name in self.names & arguments.keys()}
+        if _size(known) ** self.power * self.cost > MOST_STEPS:
+            raise _Undecided("the arguments are too large")
+        try:
+            holds = self.program.execute(known)
+        except BaseException as error:  # a panic of the Rust library is no Exception
+            raise _Undecided(_why(error)) from None
+        if not isinstance(holds, bool):
+            raise _Undecided(f"it gives a {type(holds).__name__}, not true or false")
+        return holds
+
+
+@lru_cache(maxsize=1024)
+def _compiled(condition: str) -> _Condition:
+    return _Condition(condition)
+
+
+def _problem(error: BaseException) -> str:
+    found = re.search(r":\d+:(\d+): (?:Syntax error: )?(.+)", str(error))
+    if found is None:
+        return type(error).__name__
+    return f"{found[2].partition(' expecting ')[0]}, at character {found[1]}"
+
+
+def _why(error: BaseException) -> str:
+    """Without the library's own words, which hold values, and some of them are secret."""
+    if isinstance(error, TypeError):
+        return "a value is of another type than the rule expects"
+    if isinstance(error, LookupError):
+        return "a part that it speaks of is not there"
+    return type(error).__name__
+
+
+def _size(value: Any) -> int:
+    """How many values these are, long texts counting more.
+
+    Raises:
+        _Undecided: if CEL would not see one of them as what it is.
+    """
+    size, level = 0, [value]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for part in level:
+            if isinstance(part, dict):
+                below += part.values()
+            elif isinstance(part, list):
+                below += part
+            elif isinstance(part, str):
+                size += len(part) // 100
+            elif type(part) is int and part not in INTEGERS:
+                raise _Undecided("a number has more than 64 bits")
+            elif not isinstance(part, bool | int | float | None):
+                raise _Undecided(f"a value is a {type(part).__name__}")
+        size += len(level)
+        if not below:
+            return size
+        level = below
+    raise _Undecided("the arguments are nested too deeply")

@@ -68,8 +68,8 @@ class HITLAgent(Workflow):
             ValueError: if something required is None, or the LLM can't call functions.
         """
         segment = ev.get("segment") or await start_in_memory(ev)
-        await segment.take_up()
         await ctx.store.set("segment", segment)
+        await segment.take_up()
         return LookEvent()
 
     @step
@@ -134,7 +134,9 @@ class HITLAgent(Workflow):
         self, ctx: Context, ev: ToolCallResultEvent | LookEvent
     ) -> LLMCallEvent | ToolCallEvent | LookEvent | StopEvent | None:
         """Look at the journal and do what comes next."""
-        segment: Segment = await ctx.store.get("segment")
+        segment: Segment | None = await ctx.store.get("segment", default=None)
+        if segment is None:  # somebody had news before the run was taken up; that looks anyway
+            return None
         record = await segment.record()
         match next_move(record, speaks=segment.speaks):
             case Start(approved):

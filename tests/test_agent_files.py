@@ -109,6 +109,37 @@ def test_a_list_of_tools_requiring_confirmation_means_exactly_that_list(write):
     ]
 
 
+RULED = """
+    name: Shop
+    description: Sells things.
+    expires_after: 2 hours
+    tools:
+      shop.look_up:
+        rules: [deny when order < 0, ask when order > 100]
+        expires_after: 15 min
+      shop.refund: deny
+"""
+
+
+def test_rules_and_expiry_arrive(write):
+    agent = write(a__yaml=RULED, shop__py=TOOLS).get("Shop")
+
+    assert agent.policy("look_up").ruling({"order": 101}).rule == "ask when order > 100"
+    assert agent.policy("look_up").ruling({"order": 5}).verb == "allow"
+    assert agent.policy("refund").words == "deny"
+    assert (agent.expiry_of("look_up"), agent.expiry_of("refund")) == (900, 7200)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90", 90), ("1.5", 1.5), ("15 min", 900), ("2 hours", 7200), ("1 day", 86400), ("1:30", 90)],
+)
+def test_a_time_is_written_as_people_write_it(write, written, seconds):
+    text = f"name: A\ndescription: d\nexpires_after: {written}"
+
+    assert write(a__yaml=text).get("A").expires_after == seconds
+
+
 def test_everything_else_that_a_file_can_say_arrives(write):
     text = """
         name: A
@@ -284,6 +315,37 @@ def test_a_notebooks_cell_with_its_own_agentconfig_is_an_agent(write):
     assert "notebook.add_tool: ask" in as_yaml(agent)
 
 
+def test_a_python_agent_says_its_rules_by_the_names_of_its_tools(write):
+    cell = """
+        from hitl import AgentConfig
+        from llama_index.core.tools import FunctionTool
+        from shop import look_up, refund
+        agent_config = AgentConfig(
+            name="P", description="d",
+            tools=[FunctionTool.from_defaults(look_up), FunctionTool.from_defaults(refund)],
+            tools_requiring_human_confirmation=["look_up"],
+            rules={"refund": "ask when amount > 100"},
+            expires={"refund": "1 hour"}, expires_after=60,
+        )
+    """
+    agent = write(p__py=cell, shop__py=TOOLS).get("P")
+
+    assert agent.snapshot()["tools"] == {"look_up": "ask", "refund": "ask when amount > 100"}
+    assert (agent.expiry_of("look_up"), agent.expiry_of("refund")) == (60, 3600)
+
+
+def test_a_python_agent_that_is_a_dict_asks_where_it_says_nothing(write):
+    cell = """
+        from shop import look_up, refund
+        agent_config = dict(
+            name="P", description="d", tools=[look_up, refund], rules={"look_up": "allow"}
+        )
+    """
+    agent = write(p__py=cell, shop__py=TOOLS).get("P")
+
+    assert agent.snapshot()["tools"] == {"look_up": "allow", "refund": "ask"}
+
+
 def test_a_python_agent_can_list_plain_functions_and_import_its_neighbours(write):
     cell = """
         from hitl import AgentConfig
@@ -327,6 +389,46 @@ BROKEN = {
     "a policy that YAML makes a boolean of": (
         "name: A\ndescription: d\ntools:\n  shop.refund: yes", 4, "tools.shop.refund",
         "must be 'ask', 'allow', 'deny' or a rule such as 'ask when amount > 100', not True",
+    ),
+    "a rule whose condition is cut off": (
+        "name: A\ndescription: d\ntools:\n  shop.refund: ask when amount >", 4,
+        "tools.shop.refund", "'amount >' is no condition: mismatched input '<EOF>'",
+    ),
+    "a rule of a list": (
+        "name: A\ndescription: d\ntools:\n  shop.refund:\n    - ask when amount > 1\n    - alow",
+        4, "tools.shop.refund", "not 'alow'",
+    ),
+    "a rule about an argument that there is not": (
+        "name: A\ndescription: d\ntools:\n  shop.refund: ask when amonut > 1", 4,
+        "tools.shop.refund", "the tool has no argument 'amonut'; it has: amount",
+    ),
+    "a rule with a function that there is not": (
+        "name: A\ndescription: d\ntools:\n  shop.refund: ask when sqrt(amount) > 1", 4,
+        "tools.shop.refund", "there is no function 'sqrt'",
+    ),
+    "rules that could never count": (
+        "name: A\ndescription: d\ntools:\n  shop.refund: [allow, ask when amount > 1]", 4,
+        "tools.shop.refund", "nothing after 'allow' could ever count",
+    ),
+    "no rules at all": (
+        "name: A\ndescription: d\ntools:\n  shop.refund: []", 4, "tools.shop.refund",
+        "must have at least one rule",
+    ),
+    "a misspelt field of a tool": (
+        "name: A\ndescription: d\ntools:\n  shop.refund:\n    rule: ask", 5,
+        "tools.shop.refund.rule", "no such field; did you mean 'rules'?",
+    ),
+    "an expiry that is no time": (
+        "name: A\ndescription: d\ntools: []\nexpires_after: soon", 4, "expires_after",
+        "must be a time such as '15 min', '2 hours' or 90 (seconds), not 'soon'",
+    ),
+    "an expiry of a tool that is over": (
+        "name: A\ndescription: d\ntools:\n  shop.refund:\n    expires_after: 0", 5,
+        "tools.shop.refund.expires_after", "must be a time such as '15 min'",
+    ),
+    "a rule that contradicts the list": (
+        "name: A\ndescription: d\ntools:\n  shop.refund: ask when amount > 1\n"
+        "tools_requiring_human_confirmation: [refund]", 4, "tools.shop.refund", "the opposite",
     ),
     "tools that are neither list nor mapping": (
         "name: A\ndescription: d\ntools: shop.refund", 3, "tools", "must map tools to",
@@ -464,6 +566,26 @@ def test_an_error_in_a_module_is_reported_once_where_it_happened(write, source, 
             "'tools_requiring_human_confirmation': ['x']}",
             1,
             "no tool 'x'",
+        ),
+        ("agent_config = dict(name='A', description='d', rules={'x': 'ask'})", 1, "no tool 'x'"),
+        ("agent_config = dict(name='A', description='d', expires={'x': 5})", 1, "no tool 'x'"),
+        (
+            "from hitl import AgentConfig\nagent_config = AgentConfig(name='A', description='d', "
+            "tools_requiring_human_confirmation=['x'])",
+            2,
+            "no tool 'x'",
+        ),
+        (
+            "def f(a: int):\n    'F.'\nagent_config = dict(name='A', description='d', tools=[f], "
+            "rules={'f': 'ask when b > 1'})",
+            3,
+            "the tool has no argument 'b'; it has: a",
+        ),
+        (
+            "def f(a: int):\n    'F.'\nagent_config = dict(name='A', description='d', tools=[f], "
+            "rules={'f': 'allow'}, tools_requiring_human_confirmation=['f'])",
+            3,
+            "'f' is allowed, and in tools_requiring_human_confirmation",
         ),
     ],
 )
@@ -730,6 +852,19 @@ def test_a_changed_agent_as_yaml_reads_back_as_the_same_agent(write):
     assert again.reset is not None
 
 
+def test_rules_and_expiry_as_yaml_read_back_as_themselves(write):
+    agent = write(a__yaml=RULED, shop__py=TOOLS).get("Shop")
+    text = as_yaml(agent)
+    again = write(a__yaml=text).get("Shop")
+
+    assert same(again, agent)
+    assert "expires_after: 2 hours" in text
+    assert "shop.refund: deny" in text
+    looked = {"look_up": ["ask when order > 7 && order != 9", "allow when order == 8"]}
+    changed = agent.changed({"tools": looked, "model": "m"})
+    assert same(write(a__yaml=as_yaml(changed)).get("Shop"), changed)
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
@@ -786,6 +921,17 @@ def test_the_check_tells_who_asks_and_what_runs_freely(write, folder):
         "  ask a person: refund",
         "  run freely:   look_up",
         "1 agent, 0 errors",
+    ]
+
+
+def test_the_check_tells_what_is_denied_and_what_depends(write, folder):
+    write(a__yaml=RULED, shop__py=TOOLS)
+    lines, is_fine = check.report(folder)
+
+    assert is_fine
+    assert lines[1:-1] == [
+        "  are denied:   refund",
+        "  it depends:   look_up: deny when order < 0; ask when order > 100",
     ]
 
 

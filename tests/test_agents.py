@@ -72,10 +72,104 @@ def test_whatever_is_not_exactly_allow_asks(policy):
 
 
 def test_an_agent_as_strict_as_another_asks_wherever_one_of_them_does():
-    lax, strict = agent(), agent(tools_requiring_human_confirmation=["look", "gone"])
+    lax, strict = agent(), agent(tools_requiring_human_confirmation=["look"])
     assert lax.as_strict_as(strict).snapshot()["tools"] == {"pay": "ask", "look": "ask"}
     assert strict.as_strict_as(lax).snapshot()["tools"] == {"pay": "ask", "look": "ask"}
     assert lax.snapshot()["tools"] == {"pay": "ask", "look": "allow"}
+
+
+def test_rules_count_more_than_the_list_of_tools_that_ask():
+    ruled = agent(rules={"pay": "ask when amount > 100", "look": "deny"})
+
+    assert ruled.snapshot()["tools"] == {"pay": "ask when amount > 100", "look": "deny"}
+    assert (ruled.asks("pay"), ruled.asks("look")) == (True, False)
+    assert ruled.policy("pay").ruling({"amount": 5.0, "to": "x"}).verb == "allow"
+
+
+def test_a_tool_that_the_agent_does_not_have_asks():
+    assert agent().policy("gone").words == "ask"
+
+
+def test_a_snapshot_brings_back_every_kind_of_rule():
+    was = agent(rules={"pay": ["deny when amount > 9", "ask when amount > 1"]})
+    strict = agent().as_strict_as(agent(rules={"pay": "deny when amount > 9"}))
+
+    for each in (was, strict):
+        assert agent().changed(each.snapshot()).snapshot() == each.snapshot()
+
+
+def test_rules_that_can_not_be_read_any_more_ask():
+    changed = agent().changed({"tools": {"pay": "allow when (", "look": {"strictest": 1}}})
+
+    assert changed.snapshot()["tools"] == {"pay": "ask", "look": "ask"}
+
+
+def test_of_two_agents_rules_the_stricter_holds_for_every_call():
+    one = agent(rules={"pay": "ask when amount > 100"}, tools_requiring_human_confirmation=[])
+    other = agent(rules={"pay": ["deny when to == 'x'", "allow"]})
+    policy = one.as_strict_as(other).policy("pay")
+
+    assert policy.ruling({"amount": 5, "to": "y"}).verb == "allow"
+    assert policy.ruling({"amount": 500, "to": "y"}).verb == "ask"
+    assert policy.ruling({"amount": 500, "to": "x"}).verb == "deny"
+
+
+def test_present_tools_and_expiry_replace_those_that_it_had_but_rules_only_tighten():
+    had = agent(system_prompt="old", expires_after=60, rules={"look": "ask when order > 5"})
+    (kept,) = [each for each in had.tools if each.metadata.name == "look"]
+    new = FunctionTool.from_defaults(fn=lambda: 1, name="new", description="d")
+    now = agent(
+        tools=[kept, new],
+        tools_requiring_human_confirmation=[],
+        system_prompt="new",
+        expires={"look": "2 min"},
+    )
+    present = had.with_present_tools(now)
+
+    assert (present.system_prompt, present.tool_names()) == ("old", ["look", "new"])
+    assert present.snapshot()["tools"] == {"look": "ask when order > 5", "new": "allow"}
+    assert (present.expiry_of("look"), present.expiry_of("new")) == (120, None)
+    assert had.tool_names() == ["pay", "look"], "the agent itself is left alone"
+
+
+def test_an_expiry_of_a_tool_counts_more_than_that_of_its_agent():
+    expiring = agent(expires_after="15 min", expires={"pay": 90})
+
+    assert (expiring.expiry_of("pay"), expiring.expiry_of("look")) == (90, 900)
+    assert agent().expiry_of("pay") is None
+
+
+@pytest.mark.parametrize("span", [0, -5, "-5 min", "soon", True, float("inf"), float("nan"), 1e12])
+def test_an_expiry_is_a_time_to_come(span):
+    with pytest.raises(ValidationError, match="must be a time such as '15 min'"):
+        agent(expires_after=span)
+    with pytest.raises(ValidationError, match="must be a time such as '15 min'"):
+        agent(expires={"pay": span})
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"tools_requiring_human_confirmation": ["pya"]}, "no tool 'pya'; there are: pay, look"),
+        ({"rules": {"pya": "ask"}}, "no tool 'pya'"),
+        ({"expires": {"pya": 5}}, "no tool 'pya'"),
+        ({"rules": {"pay": "ask when amonut > 5"}}, "no argument 'amonut'; it has: amount, to"),
+        ({"rules": {"pay": {"strictest": ["ask", "deny when x"]}}}, "no argument 'x'"),
+        ({"rules": {"pay": "ask when ("}}, "is no condition"),
+        ({"rules": {"look": "maybe"}}, "must be 'ask', 'allow', 'deny' or a rule"),
+        ({"rules": {"pay": "allow"}}, "'pay' is allowed, and in tools_requiring_human"),
+    ],
+)
+def test_what_an_agent_says_about_its_tools_must_make_sense(said, problem):
+    with pytest.raises(DeclarationError) as refused:
+        agent(**said)
+    assert problem in str(refused.value)
+
+
+def test_a_condition_can_not_speak_of_an_argument_that_is_fixed():
+    fixed = FunctionTool.from_defaults(fn=pay, partial_params={"to": "Ada"})
+    with pytest.raises(DeclarationError, match="no argument 'to'; it has: amount"):
+        agent(tools=[fixed], rules={"pay": "ask when to == 'x'"})
 
 
 def test_a_change_of_a_tool_that_the_agent_does_not_have_is_nothing():
@@ -83,14 +177,14 @@ def test_a_change_of_a_tool_that_the_agent_does_not_have_is_nothing():
 
 
 def test_facts_are_declared_beside_a_function_and_found_on_its_tool():
-    @tool(sentence="Pay {amount} to {to}", secret=["to"])
+    @tool(sentence="Pay {amount} to {to}", secret=["to"], idempotent=True)
     def give(amount: float, to: str) -> str:
         """Gives."""
         return to
 
     assert give(1, "x") == "x", "the function stays a plain function"
     facts = facts_of(FunctionTool.from_defaults(fn=give))
-    assert facts == ToolFacts("Pay {amount} to {to}", ("to",))
+    assert facts == ToolFacts("Pay {amount} to {to}", ("to",), idempotent=True)
     assert facts.names_in_sentence() == ["amount", "to"]
 
 

@@ -137,6 +137,31 @@ def test_each_tool_says_who_asks(open_page: Open) -> None:
         assert any(word in badge for badge in badges)
 
 
+def test_rules_are_told_in_their_own_words(open_page: Open, folder: Path) -> None:
+    rules = CLERK.replace("pay: ask", """pay: 'ask when message == "*hi*"'""")
+    (folder / "clerk.yaml").write_text(rules.replace("balance: allow", "balance: deny"))
+    page = open_page(agent="Clerk")
+    for tool, word in {"pay": "It depends", "balance": "Denied"}.items():
+        badges = [each.value for each in page.get_by_key(f"tool-{tool}").markdown]
+        assert any(word in badge for badge in badges)
+    text = said(page)
+    assert 'Rules: `ask when message == "*hi*"`' in text
+    assert "Asks, runs or is denied, as its rules say." in text
+    assert "Shows that the rules do not allow it." in text
+
+
+def test_a_tried_call_is_asked_or_runs_as_the_rules_say(open_page: Open, folder: Path) -> None:
+    (folder / "clerk.yaml").write_text(CLERK.replace("pay: ask", "pay: ask when amount > 5"))
+    page = open_page(agent="Clerk")
+    field(page, "number_input", "amount").set_value(5)  # type: ignore[attr-defined]
+    try_it(page, "pay")
+    assert [(each.status, each.result) for each in requests()] == [("succeeded", "paid 5")]
+    field(page, "number_input", "amount").set_value(6)  # type: ignore[attr-defined]
+    page.session_state["try"].at -= 60
+    try_it(page, "pay")
+    assert sorted(each.status for each in requests()) == ["pending", "succeeded"]
+
+
 def test_the_agent_in_the_address_is_chosen_and_stays(open_page: Open) -> None:
     page = open_page(agent="Mute")
     assert page.selectbox(key="agent-here").value == "Mute"

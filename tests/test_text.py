@@ -122,7 +122,7 @@ def test_prose_stays_markdown() -> None:
 
 
 def test_a_label_can_hold_no_markup() -> None:
-    assert label("**a** [b](c) :x: $y$") == r"\*\*a\*\* \[b\]\(c\) \::small[]x\: \$y\$"
+    assert label("**a** [b](c) :x: $y$") == r"\*\*a\*\* &#91;b&#93;\(c\) \::small{}x\: \$y\$"
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,17 @@ import threading
 import time
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hitl.errors import HitlError
+from hitl.ui.guard import NOT_ALONE, Gate, SecurityHeaders, may_serve
 from hitl.ui.listening import listens
 from hitl.ui.nodelay import send_at_once
 from hitl.ui.office import desk, settings
@@ -32,76 +29,19 @@ PATIENCE_SECONDS = 0.1
 RETRY_SECONDS = 2.0
 logger = logging.getLogger("hitl")
 
-# Nothing that a message holds can be fetched from elsewhere, or be told to elsewhere.
-CONTENT_SECURITY_POLICY = (
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
-    "connect-src 'self' ws: wss:; frame-src 'self'; object-src 'none'; base-uri 'self'; "
-    "form-action 'self'; frame-ancestors 'self'"
-)
-SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-NOT_ALONE = (
-    "This app has no sign-in, so it listens on this machine only, not on {address}. Set "
-    "HITL_ALLOW_ANONYMOUS=1 if everybody who can reach that address may approve and reject."
-)
-
 
 def build() -> dict[str, Any]:
     """What `st.App` needs beside the script. Refuses to serve strangers."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logger.setLevel(logging.INFO)
     address = st.get_option("server.address")
-    if not _may_serve(address):
+    if not may_serve(address):
         sys.exit(NOT_ALONE.format(address=address or "all addresses"))
     return {
         "lifespan": lifespan,
         "routes": [Route("/healthz", healthz), WebSocketRoute("/api/live", live)],
-        "middleware": [Middleware(SecurityHeaders), Middleware(ThisMachineOnly)],
+        "middleware": [Middleware(SecurityHeaders), Middleware(Gate)],
     }
-
-
-def _may_serve(host: str | None) -> bool:
-    return settings().allow_anonymous or host == "localhost" or _is_loopback(host)
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ip_address(host or "0.0.0.0").is_loopback
-    except ValueError:
-        return False
-
-
-class SecurityHeaders:
-    """Tells the browser to load nothing from elsewhere, whatever a text makes the page ask for."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
-
-
-class ThisMachineOnly:
-    """The same refusal for servers that were told their address elsewhere, such as uvicorn."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host, port = scope.get("server") or (None, None)
-        if scope["type"] == "http" and port is not None and not _may_serve(host):
-            refusal = PlainTextResponse(NOT_ALONE.format(address=host), status_code=403)
-            return await refusal(scope, receive, send)
-        return await self.app(scope, receive, send)
 
 
 @asynccontextmanager
@@ -135,7 +75,8 @@ def _open() -> None:
     from hitl.service import warm_up
 
     warm_up(opened, settings())
-    importlib.import_module("pandas")  # the first table would wait for it
+    for needed in ("pandas", "hitl.lookalikes"):  # the first table or letter would wait for it
+        importlib.import_module(needed)
     gc.collect()
     gc.freeze()  # what was imported stays; no collection need look at it again
     _warm.set()
@@ -154,8 +95,6 @@ async def healthz(_request: Request) -> JSONResponse:
 
 async def live(websocket: WebSocket) -> None:
     """Tells a page to look again; says nothing about what changed."""
-    if not _same_origin(websocket):
-        return await websocket.close(code=1008)
     if not _opened.is_set():
         return await websocket.close(code=1013)  # try again later
     await websocket.accept()
@@ -217,8 +156,3 @@ async def _until_closed(websocket: WebSocket) -> None:
             await websocket.receive_text()
     except (WebSocketDisconnect, RuntimeError):
         return
-
-
-def _same_origin(connection: HTTPConnection) -> bool:
-    origin = connection.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == connection.headers.get("host")

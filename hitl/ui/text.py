@@ -15,7 +15,7 @@ from hitl.plain import IN_PROSE as IN_PROSE
 from hitl.plain import value as value
 from hitl.plain import visible as visible
 
-MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&\"'/@])")
+MARKDOWN = re.compile(r"([\\`*_{}()<>#+\-.!|~$:^=&\"'/@])")
 # Streamlit's names of pictures, which it looks for in ready text, where no backslash helps.
 NAMED = r"(?!\d\d:)[+-]?\w[\w+-]*:"
 # Its directives that need no brackets; what they stand for would be gone.
@@ -25,15 +25,18 @@ BARE = rf"(?:shimmer|small|color|help|(?:{COLORS})(?:-background|-badge)?)(?![\w
 ACTIVE = rf"!(?=\[)|\[(?=\^)|\$|<|:(?=:|[^\s:\[{{]+[\[{{])|(?<=:material)/|:(?={BARE})|:(?={NAMED})"
 # Where ready text has to be broken, so that it makes no picture, link or arrow.
 BREAKS = re.compile(
-    rf"(?<=:)(?={NAMED}|//)|(?<=www)(?=\.)|(?<=\w@)(?=\w)|(?<=(?<!\S)-)(?=[->](?!\S))"
-    r"|(?<=(?<!\S)<)(?=(?:->|-|=)(?!\S))|(?<=(?<!\S)[>~])(?==(?!\S))",
+    rf"(?<=:)(?={NAMED}|//)|(?<=www)(?=\.)|(?<=\w@)(?=\w)"
+    r"|(?<=(?<!\S)[-<])(?=-(?!\S))|(?<=-)(?=>(?!\S))|(?<=(?<!\S)[<>~])(?==(?!\S))"
+    r"|(?<=(?<!\S)<)(?=->(?!\S))",
     re.IGNORECASE,
 )
-BREAK = ":small[]"  # takes no room, and parts what stands before from what stands behind
+BREAK = ":small{}"  # takes no room, and parts what stands before from what stands behind
+BRACKETS = str.maketrans({"[": "&#91;", "]": "&#93;"})  # `st.badge` escapes them once more
 INDENT = re.compile(r"(^|\n)[ \t]+")
 # Where an address begins that a page makes a link of, with every backtick that touches it.
 ADDRESS = r":(?=//)|(?<=www)\."
 ESCAPED = r"\\[!-/:-@\[-`{-~]"
+DIAGRAM = re.compile(r"(`{3,}|~{3,})[ \t]*(\S*mermaid)", re.IGNORECASE)
 NAME = re.compile(f":{NAMED}")
 MARK = re.compile("\ue000(\\d+)\ue001")
 LINE_END, GAP = "\ue002", "\ue003"  # none of these four is left in a text by `visible`
@@ -79,7 +82,8 @@ def words(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return MARKDOWN.sub(r"\\\1", BREAKS.sub(GAP, text)).replace(GAP, BREAK)
+    escaped = MARKDOWN.sub(r"\\\1", BREAKS.sub(GAP, text))
+    return escaped.translate(BRACKETS).replace(GAP, BREAK)
 
 
 def makes_links(text: str) -> bool:
@@ -101,6 +105,7 @@ def prose(text: str) -> str:
     """
     # Streamlit does this too: done after us, it would make text of indented code.
     written = textwrap.dedent(visible(text, keep=IN_PROSE)).strip()
+    written = _undrawn(written)
     active = _active(written)
     if not active and "&" not in written and "\\" not in written:
         return written
@@ -109,6 +114,19 @@ def prose(text: str) -> str:
     named = [place for place in escaped if NAME.match(written, place)]
     harmless = _replaced(written, escaped, "\\{1}", dict.fromkeys(named, f"\\:{BREAK}"))
     return _fenced(written) if _acts(harmless) else harmless
+
+
+def _undrawn(text: str) -> str:
+    """The text with diagrams as the code that they are written in."""
+    if "mermaid" not in text.lower():
+        return text
+    lines = text.split("\n")
+    for tokens in _readings(text):
+        for token in tokens:
+            if token.type == "fence" and token.map and "mermaid" in token.info.lower():
+                first = token.map[0]
+                lines[first] = DIAGRAM.sub(r"\1 text \2", lines[first])
+    return "\n".join(lines)
 
 
 def _active(text: str) -> list[int]:
@@ -156,8 +174,7 @@ def _is_surely_code(token: Token, lines: list[str]) -> bool:
 
 def _acts(markdown: str) -> bool:
     return any(
-        is_text
-        and NAME.search("".join(part.content for part in parts))
+        (is_text and NAME.search("".join(part.content for part in parts)))
         or any(_token_acts(part) for part in parts)
         for tokens in _readings(markdown)
         for is_text, parts in _grouped(tokens)

@@ -1,0 +1,1 @@
+"""The crash laboratory: processes die at every point, and nothing is lost or done twice."""
