@@ -102,7 +102,13 @@ def _let_live_and_die(url: str, ledger: Path, death: Death, seed: int) -> None:
 
 
 def _unsettled(stage: Stage) -> list[str]:
-    return [
+    """What is not answered yet."""
+    unsent = [
+        f"message {run.text!r} is {run.status}"
+        for each in stage.desk.recent()
+        for run in stage.desk.held(each.id)
+    ]
+    return unsent + [
         f"run {record.run.id} is {record.run.status}: {record.run.error}"
         for record in _records(stage.journal)
         if record.run.status != "answered"
