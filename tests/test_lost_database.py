@@ -15,6 +15,7 @@ from tests.scripted import Gate, Said, ScriptedModel
 from tests.stage import BY, Stage, Till, agent
 
 PASSWORD = "correct-horse"
+COMMIT = b"COMMIT\0"  # and not the isolation level of that name
 PAY = Call("pay", {"amount": 1})
 
 
@@ -218,11 +219,10 @@ def test_a_connection_that_is_lost_before_the_commit_is_replaced_and_the_change_
 
     def create(tx: Any) -> str:
         tries.append(1)
-        made = conversations.create(tx, "Clerk")
         if len(tries) == 1:
             line.cut()
             line.restore()
-        return made
+        return conversations.create(tx, "Clerk")
 
     made = journal.write(create)
     assert [each.id for each in journal.read(conversations.recent)] == [made]
@@ -234,7 +234,7 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated_but_said_to_be_in_doubt(
     was_heard: bool, journal: Journal, line: Line, direct: Journal
 ):
     journal.read(conversations.recent)
-    line.cut_at(b"COMMIT", passes_on=was_heard)
+    line.cut_at(COMMIT, passes_on=was_heard)
     with pytest.raises(JournalUnavailable, match="look whether this was done"):
         journal.write(conversations.create, "Clerk")
     line.restore()
@@ -248,7 +248,7 @@ def test_a_commit_whose_answer_is_lost_in_a_run_does_nothing_twice(play: Any, li
     on = play(agent(till.tool(), free="pay"), Said(calls=[PAY], gate=gate), "Done.")
     _, run_id = on.send("Pay.")
     assert gate.was_reached()
-    line.cut_at(b"COMMIT", passes_on=True)
+    line.cut_at(COMMIT, passes_on=True)
     gate.open()
     on.until(lambda: on.engine.trouble, "trouble")
     back(on, line)

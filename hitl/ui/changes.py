@@ -17,6 +17,7 @@ WORDS = {
     "state": "User state changed",
 }
 CHOICES = {"ask": "asks first", "allow": "runs freely", "deny": "is denied"}
+BY_RULES = "by its rules"
 
 
 def what_differs(agent: AgentConfig, changes: dict[str, Any]) -> list[str]:
@@ -77,18 +78,22 @@ def _form(agent: AgentConfig, original: AgentConfig) -> dict[str, Any]:
 
 def _choose_rules(agent: AgentConfig, original: AgentConfig, name: str) -> Any:
     """The rules of the file, or one of the plain ones in their place."""
+    options = {verb: Policy.read(verb) for verb in CHOICES}
     in_file = original.policy(name)
-    options = {words: Policy.read(verb) for verb, words in CHOICES.items()}
     if in_file.plain is None:
-        options[f"as in its file: {text.visible(in_file.words)}"] = in_file
-    present = next((w for w, policy in options.items() if policy == agent.policy(name)), None)
-    chosen = st.selectbox(
+        options = {BY_RULES: in_file, **options}
+    present = [option for option, policy in options.items() if policy == agent.policy(name)]
+    chosen = st.segmented_control(
         text.label(name),
         [*options],
-        index=[*options].index(present) if present else 0,
+        default=present[0] if present else "ask",
+        required=True,
+        format_func=lambda option: CHOICES.get(option, BY_RULES).capitalize(),
         key=f"asks-{name}",
     )
-    return options[chosen].as_data()
+    if in_file.plain is None:
+        st.caption(f"{BY_RULES.capitalize()}: {text.code(in_file.words)}")
+    return options[chosen or "ask"].as_data()
 
 
 def _as_state(lines: str, before: dict[str, Any]) -> dict[str, Any]:

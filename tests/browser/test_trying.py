@@ -22,8 +22,7 @@ def drawer(page: Page) -> Locator:
 
 
 def choose_rule(page: Page, tool: str, rule: str) -> None:
-    drawer(page).get_by_role("combobox", name=tool).click()
-    page.get_by_role("option", name=rule, exact=True).click()
+    drawer(page).locator(f".st-key-asks-{tool}").get_by_text(rule, exact=True).click()
 
 
 def test_details_show_what_was_sent_offered_and_answered(
@@ -59,7 +58,7 @@ def test_changed_prompt_and_policy_count_from_the_next_message_on(
     prompt = drawer(page).get_by_label("System prompt")
     expect(prompt).to_have_value("You work in a workshop.")
     prompt.fill("You are a pirate.")
-    choose_rule(page, "pay", "runs freely")
+    choose_rule(page, "pay", "Runs freely")
     button(drawer(page), "Use this").click()
     expect(drawer(page)).to_have_count(0)
     shows(page, "Prompt changed")
@@ -96,7 +95,7 @@ def test_copy_as_agent_file_has_the_change(app: AppServer, model: Model, visit: 
     page = visit(app.url)
     button(page, "Try a change").click()
     drawer(page).get_by_label("System prompt").fill("You are a poet.")
-    choose_rule(page, "pay", "runs freely")
+    choose_rule(page, "pay", "Runs freely")
     drawer(page).get_by_text("Copy as agent file").click()
     code = drawer(page).get_by_test_id("stCode")
     expect(code).to_contain_text("You are a poet.")
