@@ -78,12 +78,15 @@ def _choose(names: list[str]) -> str:
 def _introduce(talk: Talk, agent: AgentConfig, settings: Settings) -> None:
     from hitl.llm import describe_llm
 
-    asking = ", ".join(name for name in agent.tool_names() if agent.asks(name)) or "no tool"
-    free = ", ".join(name for name in agent.tool_names() if not agent.asks(name)) or "no tool"
     talk.note.line(f"{agent.name}: {agent.description}")
     talk.note.line(describe_llm(agent, settings).sentence)
-    talk.note.line(f"Asks first: {asking}")
-    talk.note.line(f"Runs freely: {free}")
+    for words, verb in (("Asks first", "ask"), ("Runs freely", "allow"), ("Denied", "deny")):
+        listed = [name for name in agent.tool_names() if agent.policy(name).plain == verb]
+        if listed or verb != "deny":
+            talk.note.line(f"{words}: {', '.join(listed) or 'no tool'}")
+    for name in agent.tool_names():
+        if agent.policy(name).plain is None:
+            talk.note.line(f"{name}: {agent.policy(name).words}")
     if talk.conversation_id is None:
         _say("\n")
         talk.prose.line(agent.greeting or agent.description)

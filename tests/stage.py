@@ -82,9 +82,9 @@ class Stage:
         self.engine.stop()
         self.journal.close()
 
-    def until(self, condition: Callable[[], T], what: str = "") -> T:
+    def until(self, condition: Callable[[], T], what: str = "", seconds: float = DEADLINE) -> T:
         """Wait until `condition` holds, and return what it returned."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + seconds
         while not (result := condition()):
             assert time.monotonic() < deadline, f"waited in vain for {what or condition}"
             self._changed.wait(0.02)

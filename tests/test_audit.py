@@ -153,9 +153,7 @@ def test_each_request_records_which_rule_asked_allowed_or_denied_it(copied: Any)
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("column", [column.name for column in tool_request.columns])
-def test_every_changed_column_of_a_request_is_noticed(
-    copied: Any, column: str, key: str | None
-):
+def test_every_changed_column_of_a_request_is_noticed(copied: Any, column: str, key: str | None):
     journal = copied(key)
     rows = journal.read(lambda tx: tx.execute(select(tool_request)).all())
     row = next(row for row in rows if row.edited is not None)
@@ -169,7 +167,7 @@ def test_every_changed_column_of_a_request_is_noticed(
             tx.execute(_parent(column, value, tx))
 
     journal.write(tamper)
-    with pytest.raises(Broken, match="request|audit"):
+    with pytest.raises(Broken, match=r"request|audit"):
         journal.read(verify, key=key)
 
 
@@ -206,7 +204,7 @@ def test_a_row_that_was_deleted_is_noticed(copied: Any, table: str):
     where = tool_request.c.status == "rejected" if table == "tool_request" else None
     where = audit_table.c.seq == 4 if where is None else where
     journal.write(lambda tx: tx.execute(victim.where(where)))
-    with pytest.raises(Broken, match="the journal does not|one is missing"):
+    with pytest.raises(Broken, match=r"the journal does not|one is missing"):
         journal.read(verify)
 
 

@@ -154,7 +154,7 @@ def test_what_only_looks_like_a_resolution_is_refused(play: Play, machine: Machi
 
 def test_a_pending_request_and_an_unknown_id_cannot_be_resolved(play: Play, machine: Machine):
     on = play(agent(machine.tool), asks(PAY), "No.")
-    conversation, run_id = on.send("Pay.")
+    _conversation, run_id = on.send("Pay.")
     (request,) = on.waiting(run_id)
     assert not on.desk.resolve(request.id, ItWorked(), by=BY).accepted
     assert on.desk.resolve("nothing", RunAgain(), by=BY).request is None

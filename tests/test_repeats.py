@@ -38,7 +38,9 @@ def test_the_same_call_again_is_answered_with_the_old_reason_and_nobody_is_asked
 
 
 def test_it_is_asked_again_once_something_was_executed_since(play: Play, till: Till):
-    on = play(agent(till.tool(), look, free="look"), PAY, Call("look", {"what": "Ada"}), PAY, "Done.")
+    on = play(
+        agent(till.tool(), look, free="look"), PAY, Call("look", {"what": "Ada"}), PAY, "Done."
+    )
     _, run_id = on.send("Pay.")
     (request,) = on.waiting(run_id)
     on.reject(request, "Look her up first.")
