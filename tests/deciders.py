@@ -1,16 +1,29 @@
 """Another process full of people, all of whom decide about everything at the same moment."""
 
+import os
 import threading
 from typing import Any
 
 from hitl.agents import AgentConfig
 from hitl.journal import Approve, Reject
 from tests.scripted import ScriptedModel
-from tests.stage import Stage
+from tests.stage import Stage, agent
+
+
+def pay_into_the_ledger(amount: int) -> str:
+    """Pay an amount."""
+    file = os.open(os.environ["RACE_LEDGER"], os.O_WRONLY | os.O_APPEND)
+    os.write(file, f"{amount}\n".encode())
+    os.close(file)
+    return f"paid {amount}"
+
+
+def cashier() -> AgentConfig:
+    return agent(pay_into_the_ledger)
 
 
 def decide_all(
-    url: str, config: AgentConfig | None, name: str, count: int, start: Any, told: Any, over: Any
+    url: str, ledger: str, name: str, count: int, start: Any, told: Any, over: Any
 ) -> None:
     """Let `count` people decide about all that waits, in the same order, all at once.
 
@@ -19,9 +32,8 @@ def decide_all(
         told: gets (who, request id, accepted, whose decision counts) for each.
         over: a barrier that is passed when everything was counted.
     """
-    from tests.test_races import cashier
-
-    on = Stage(url, config or cashier(), ScriptedModel(script=lambda _: "Done."))
+    os.environ["RACE_LEDGER"] = ledger
+    on = Stage(url, cashier(), ScriptedModel(script=lambda _: "Done."))
     waiting = [request.id for request in on.desk.pending()]
 
     def person(number: int) -> None:

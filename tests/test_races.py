@@ -1,7 +1,6 @@
 """Everybody at once: one decision wins, one execution happens, and every loser is told who won."""
 
 import multiprocessing
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -10,31 +9,18 @@ from typing import Any
 
 import pytest
 
-from hitl.agents import AgentConfig
 from hitl.journal import Approve, Reject, requests
 from hitl.verifying import verify
-from tests.deciders import decide_all
+from tests.deciders import cashier, decide_all
 from tests.openai_server import Call
 from tests.scripted import ScriptedModel, asks
 from tests.stage import BY, Stage, Till, agent
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.deciders", "tests.test_races"])
+PROCESSES.set_forkserver_preload(["tests.deciders"])
 REQUESTS, PEOPLE = 50, 8
 Play = Callable[..., Stage]
 PAY = Call("pay", {"amount": 1})
-
-
-def pay_into_the_ledger(amount: int) -> str:
-    """Pay an amount."""
-    file = os.open(os.environ["RACE_LEDGER"], os.O_WRONLY | os.O_APPEND)
-    os.write(file, f"{amount}\n".encode())
-    os.close(file)
-    return f"paid {amount}"
-
-
-def cashier() -> AgentConfig:
-    return agent(pay_into_the_ledger)
 
 
 def test_of_eight_people_in_two_processes_one_decides_each_of_fifty_requests(
@@ -52,7 +38,9 @@ def test_of_eight_people_in_two_processes_one_decides_each_of_fifty_requests(
     over = PROCESSES.Barrier(3)
     halves = [
         PROCESSES.Process(
-            target=_people, args=(postgres_url, str(ledger), name, start, told, over), daemon=True
+            target=decide_all,
+            args=(postgres_url, str(ledger), name, PEOPLE // 2, start, told, over),
+            daemon=True,
         )
         for name in ("left", "right")
     ]
@@ -75,11 +63,6 @@ def test_of_eight_people_in_two_processes_one_decides_each_of_fifty_requests(
     assert paid == Counter(dict.fromkeys(approved, 1))
     assert first.journal.read(verify).requests == REQUESTS
     first.close()
-
-
-def _people(url: str, ledger: str, name: str, start: Any, told: Any, over: Any) -> None:
-    os.environ["RACE_LEDGER"] = ledger
-    decide_all(url, None, name, PEOPLE // 2, start, told, over)
 
 
 @pytest.mark.parametrize("other", ["stop", "reject", "approve"])
