@@ -128,15 +128,22 @@ class Engine:
         """Survive a database that is away: say so, and try again at the next beat."""
         try:
             await work()
-            if self.trouble:
-                logger.warning("the database is back")
-            self.trouble = None
+            self._note_trouble(None)
         except JournalUnavailable as error:
-            if self.trouble is None:
-                logger.error("%s", error)
-            self.trouble = str(error)
+            self._note_trouble(str(error))
         except Exception:
             logger.exception("the engine stumbled and goes on")
+
+    def _note_trouble(self, trouble: str | None) -> None:
+        """Keep, and tell once, that the database is away, or back."""
+        changed = (trouble is None) != (self.trouble is None)
+        self.trouble = trouble
+        if changed and trouble:
+            logger.error("%s", trouble)
+        elif changed:
+            logger.warning("the database is back")
+        if changed:
+            self.bus.publish("")
 
     async def _bury_the_dead(self) -> None:
         for owner in await self.journal.aread(runs.owners):

@@ -42,12 +42,8 @@ OUTCOMES: dict[str, tuple[str, str, Color]] = {
     "succeeded": ("Done", ":material/task_alt:", "green"),
     "failed": ("Failed", ":material/error:", "red"),
     "unknown": ("Started, outcome unknown, not run again", ":material/help:", "orange"),
-    "worked": ("Started, outcome unknown; a person says that it worked", ":material/help:", "blue"),
-    "not_done": (
-        "Started, outcome unknown; a person says that it did not happen",
-        ":material/help:",
-        "gray",
-    ),
+    "worked": ("Started; a person says that it worked", ":material/task_alt:", "blue"),
+    "not_done": ("Started; a person says that it did not happen", ":material/block:", "gray"),
     "repeated": ("Started, outcome unknown; run again below", ":material/replay:", "orange"),
     "void": ("Not executed; asked anew below", ":material/published_with_changes:", "orange"),
     "rejected": ("Nothing was executed", ":material/block:", "gray"),
@@ -84,7 +80,8 @@ def _head(request: ToolRequest, facts: ToolFacts) -> None:
         st.space("stretch")
         if request.status == "pending" and request.expires_at is not None:
             draw_countdown(request.id, request.asked_at, request.expires_at)
-        st.caption(_waited(request), width="content")
+        else:
+            st.caption(_waited(request), width="content")
     if facts.sentence:
         st.markdown(sentence(facts, _shown_arguments(request, facts, "•••")))
     if " when " in request.rule:
@@ -227,11 +224,12 @@ def _tell(request: ToolRequest) -> None:
         word, color = "No agent here can run this; it waits for one", "orange"
     with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
         st.badge(f"{word}{_took(request)}", icon=icon, color=color)
-        if request.result:
+        if request.result and request.status not in (*DOUBTFUL, "void"):
             _draw_result(request)
     if request.resolved_by is not None:
         said_at = clock(request.resolved_at or request.asked_at)
-        st.text(text.visible(f"said by {request.resolved_by} at {said_at}"))
+        told = f": {request.result}" if request.result else ""
+        st.text(text.visible(f"said by {request.resolved_by} at {said_at}{told}"))
 
 
 def _by_whom(request: ToolRequest) -> str:

@@ -40,5 +40,5 @@ def draw_countdown(request_id: str, asked_at: float, expires_at: float) -> None:
     """Count down to the moment at which an unanswered request ends."""
     warn = min(WARN_SECONDS, WARN_SHARE * (expires_at - asked_at))
     left = max(0.0, expires_at - time.time())
-    with st.container(width=150):
+    with st.container(width=130):
         _countdown(key=f"countdown-{request_id}", data={"left": left, "warn": warn}, height=24)

@@ -61,7 +61,8 @@ class SecurityHeaders:
     """Tells the browser to load, run and tell nothing elsewhere, whatever a text makes of a page.
 
     Scripts are Streamlit's own files, the one that is written in its page, known by its hash, and
-    our components, which Streamlit makes blobs of; only a script could make another blob. Its protocol counts with WebAssembly.
+    our components, which Streamlit makes blobs of; only a script could make another blob. What it
+    reads protocols with counts in WebAssembly.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -84,12 +85,12 @@ class SecurityHeaders:
 
     def _policy(self, host: str) -> str:
         # Not every browser counts the WebSockets of the same host to 'self'.
-        sockets = f" ws://{host} wss://{host}" if _parts(host) else ""
+        sockets = f" ws://{host} wss://{host}" if _parts(host) and "[" not in host else ""
         rules = {
             "default-src": "'none'",
             "script-src": f"'self' blob: 'wasm-unsafe-eval' {self.scripts}",
             "style-src": "'self' 'unsafe-inline'",  # Streamlit writes its styles in the page
-            "img-src": "'self' data: blob:",
+            "img-src": "'self' data:",
             "media-src": "'self'",
             "font-src": "'self' data:",
             "connect-src": f"'self'{sockets}",
