@@ -1,8 +1,13 @@
 """Text that somebody wrote reaches the page to the letter, and does nothing there."""
 
-import pytest
+import re
+import time
 
-from hitl.ui.text import code, is_short, label, prose, value, visible
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitl.ui.text import BREAK, code, is_short, label, prose, value, visible, words
 
 
 @pytest.mark.parametrize(
@@ -24,9 +29,91 @@ def test_characters_that_cannot_be_seen_are_spelled_out(hidden: str, shown: str)
     assert visible(hidden) == shown
 
 
-def test_letters_of_all_scripts_stay_as_they_are() -> None:
-    for text in ("naïve", "Привет", "你好", "مرحبا", "tab\tand\nline"):
-        assert visible(text) == text
+@pytest.mark.parametrize(
+    "text",
+    [
+        "naïve café Ångström weiß Łódź Ærø nasıl güzel ﬆ".replace("ﬆ", "œuvre"),
+        "Привет, как дела? А у вас? Дом 5а, оса и сор.",
+        "Ελληνικά: ο, η, α. Οὐκ οἶδα",
+        "日本語のPCノートABC、ＡＢＣ：１０",
+        "한국어PC와 API",
+        "中文API时间：10:30",
+        "ใช้API ה-API الـAPI हिन्दीAPI",
+        "Δt = 5 μs, 3 kΩ, ρ = 0.5, α/β, 1ª, H₂O, ½, €5, ™, №",
+        "“typographic” – quotes… ‘and’ dashes — 2×3",
+        "tab\tand\nline",
+        "🇩🇪 👍🏽",
+    ],
+)
+def test_what_people_really_write_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("deceiving", "marked"),
+    [
+        ("p\u0430ypal.com", "p\u0430[U+0430]ypal.com"),
+        ("g\u03bf\u03bfgle", "g\u03bf[U+03BF]\u03bf[U+03BF]gle"),
+        ("\u0585k, \u13aaO", "\u0585[U+0585]k, \u13aa[U+13AA]O"),
+        ("п\u0061роль", "п\u0061[U+0061]роль"),
+        ("\u0441\u043e\u0440\u0435", "\u0441[U+0441]\u043e[U+043E]\u0440[U+0440]\u0435[U+0435]"),
+        ("Дом: \u043e\u0441.com", "Дом: \u043e[U+043E]\u0441[U+0441].com"),
+        ("Дом: 1\u041e0", "Дом: 1\u041e[U+041E]0"),
+        ("\u0261o nas\u0131l", "\u0261[U+0261]o nas\u0131[U+0131]l"),
+        ("\uff50ay", "\uff50[U+FF50]ay"),
+        ("\U0001d429ay \u216f \ufb01le", "\U0001d429[U+1D429]ay \u216f[U+216F] \ufb01[U+FB01]le"),
+        ("g\u3007\u3007gle", "g\u3007[U+3007]\u3007[U+3007]gle"),
+        ("\u09ea left", "\u09ea[U+09EA] left"),
+        ("http:\u2215\u2215a\u2024b", "http:\u2215[U+2215]\u2215[U+2215]a\u2024[U+2024]b"),
+        ("one\u23cetwo\u21e5", "one\u23ce[U+23CE]two\u21e5[U+21E5]"),
+    ],
+)
+def test_letters_that_pass_for_others_are_marked(deceiving: str, marked: str) -> None:
+    assert visible(deceiving) == marked
+    assert prose(deceiving).replace("\\:", ":") == marked
+
+
+def test_marks_that_bury_their_neighbours_are_spelled_out() -> None:
+    assert visible("Z" + "\u0301" * 5) == "Z" + "[U+0301]" * 5
+    assert visible("e\u0301\u0323 שָּׁ֖לוֹם မြွှို့") == "e\u0301\u0323 שָּׁ֖לוֹם မြွှို့"
+
+
+HARD = st.text(
+    st.sampled_from("aZ1о0рαԱ𝐚ａ日ー中\u200d\ufe0f❤👩\u0301\u202e\x00 \n[]U+0430/∕⏎:`")
+    | st.characters(),
+    max_size=60,
+)
+
+
+@given(HARD)
+def test_nothing_is_lost_and_what_is_marked_is_not_marked_again(text: str) -> None:
+    shown = visible(text)
+    assert visible(shown) == shown
+    rest = iter(shown)
+    for character in text:  # each is there, or its number is, in this order
+        number = f"[U+{ord(character):04X}]"
+        assert all(each in rest for each in (number if character not in shown else character))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Привет, это модель API и слово. ",
+        "日本語のテキスト、PCとノート。",
+        "naïve “café” — \u200b ",
+        "Ключ:value ",
+    ],
+)
+def test_a_long_text_is_read_in_no_time(sentence: str) -> None:
+    text = (
+        (sentence * (100_000 // len(sentence.encode())))
+        .encode()[:100_000]
+        .decode("utf-8", "ignore")
+    )
+    visible(text)
+    begun = time.process_time()
+    visible(text)
+    assert time.process_time() - begun < 0.25  # 10 to 30 ms on a machine that does nothing else
 
 
 @pytest.mark.parametrize("text", ["`", "``", "a ` b `` c", "`start", "end`", " ", ""])
@@ -123,6 +210,52 @@ def test_prose_stays_markdown() -> None:
 
 def test_a_label_can_hold_no_markup() -> None:
     assert label("**a** [b](c) :x: $y$") == r"\*\*a\*\* &#91;b&#93;\(c\) \::small{}x\: \$y\$"
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        ":smile: :material_check: :streamlit: :+1: :red",
+        "a -> b <- c <-> d -- e >= f <= g ~= h",
+        "http://evil.example www.evil.example dana@evil.example",
+        "&#58;smile&#58; :material\\_check: \\:smile:",
+    ],
+)
+def test_ready_text_is_broken_where_it_would_become_a_picture_a_link_or_an_arrow(
+    literal: str,
+) -> None:
+    acting = r":[+-]?\w[\w+-]*:|://|www\.|\w@\w|(^|\s)(<?->|<-|--|[<>~]=)(\s|$)"
+    for made in (words(literal), label(literal)):
+        pieces = [read(piece) for piece in made.split(BREAK)]
+        assert "".join(pieces) == literal
+        assert not [piece for piece in pieces if re.search(acting, piece)]
+
+
+def read(markdown: str) -> str:
+    """What a page reads in Markdown that is escaped."""
+    return re.sub(r"\\(.)|&#(\d+);", lambda found: found[1] or chr(int(found[2])), markdown)
+
+
+@pytest.mark.parametrize(
+    ("written", "inert"),
+    [
+        ("well :smile: done", "well \\::small{}smile: done"),
+        (":material_check:", "\\::small{}material_check:"),
+        ("the light is :red and key:green", "the light is \\:red and key\\:green"),
+        ("&#58;material_check:", "```\n&#58;material_check:\n```"),
+        ("\\:smile: :material\\_check:", "```\n\\:smile: :material\\_check:\n```"),
+        ("at 10:30:45, |:-:|", "at 10:30:45, |:-:|"),
+        ("```mermaid\nA-->B\n```", "``` text mermaid\nA-->B\n```"),
+        ("- ~~~ Mermaid\n  x\n  ~~~", "- ~~~ text Mermaid\n  x\n  ~~~"),
+        ("````\n```mermaid\n````", "````\n```mermaid\n````"),
+    ],
+)
+def test_prose_draws_no_pictures_by_name(written: str, inert: str) -> None:
+    assert prose(written) == inert
+
+
+def test_code_keeps_the_one_name_that_streamlit_changes_even_there() -> None:
+    assert code("a :material/check: b") == "`a `\\:material\\/`check: b`"
 
 
 @pytest.mark.parametrize(

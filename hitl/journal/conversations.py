@@ -8,7 +8,7 @@ from sqlalchemy import Connection, exists, func, insert, select
 from hitl.errors import NotFound
 from hitl.journal.requests import of_runs
 from hitl.journal.rows import fetch, find, new_id, now, touch_conversation
-from hitl.journal.tables import WAITS, conversation, message, run
+from hitl.journal.tables import WAITS, conversation, message, readable, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, ENDED, Conversation, Run, RunRecord
 
@@ -72,7 +72,7 @@ def recent(
 ) -> list[Conversation]:
     """Conversations, newest first, whose title, agent or a message contains `search`."""
     query = select(conversation).where(conversation.c.kind.in_(kinds))
-    if search:
+    if search := readable(search):
         said = select(run.c.conversation_id).where(run.c.text.icontains(search, autoescape=True))
         query = query.where(
             conversation.c.title.icontains(search, autoescape=True)

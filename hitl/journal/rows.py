@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Update, select, update
 
-from hitl.journal.tables import conversation, run, tool_request
+from hitl.journal.tables import conversation, readable, run, tool_request
 from hitl.journal.values import Conversation, Run, ToolRequest
 
 Value = TypeVar("Value", Conversation, Run, ToolRequest)
@@ -35,7 +35,7 @@ def as_value(kind: type[Value], row: Row[Any]) -> Value:
 def find(tx: Connection, kind: type[Value], identifier: str) -> Value | None:
     """The value with that id, or None."""
     table = TABLE_OF[kind]
-    row = tx.execute(select(table).where(table.c.id == identifier)).one_or_none()
+    row = tx.execute(select(table).where(table.c.id == readable(identifier))).one_or_none()
     return None if row is None else as_value(kind, row)
 
 

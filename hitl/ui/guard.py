@@ -145,6 +145,7 @@ def refusal_of(scope: Scope) -> Refusal | None:
     if origins and not (len(origins) == 1 and _is_same(origins[0], hosts[0])):
         return Refusal(403, FOREIGN_PAGE)
     reads = scope["type"] == "http" and scope["method"] in READS
+    reads = reads and not scope["path"].endswith("/auth/logout")
     if not reads and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return Refusal(403, FOREIGN_PAGE)
     if NOT_SERVED.search(scope["path"]):
