@@ -7,7 +7,7 @@ from pydantic import Field
 from hitl.agents import tool
 
 
-@tool(sentence="Add {a} and {b}")
+@tool(sentence="Add {a} and {b}", idempotent=True)
 def add_two_numbers(
     a: Annotated[int, Field(description="The first number.")],
     b: Annotated[int, Field(description="The second number.")],

@@ -18,7 +18,7 @@ Reason = Annotated[str, Field(description="Why, in one sentence.", min_length=1)
 Status = Literal["open", "shipped", "delivered", "cancelled"]
 
 
-@tool(sentence="Find the orders of {customer} with status {status}")
+@tool(sentence="Find the orders of {customer} with status {status}", idempotent=True)
 def find_orders(
     customer: Annotated[
         str | None, Field(description="The customer's name or e-mail address; all if left out.")
@@ -37,14 +37,14 @@ def find_orders(
         return [_order_facts(row) for row in rows]
 
 
-@tool(sentence="Look up order {order}")
+@tool(sentence="Look up order {order}", idempotent=True)
 def look_up_order(order: OrderNumber) -> dict[str, Any]:
     """Look up one order: customer, item, status, total, what was refunded and what still can be."""
     with transaction() as shop:
         return _order_facts(_order(shop, order))
 
 
-@tool(sentence="Look up the customer {name_or_email}")
+@tool(sentence="Look up the customer {name_or_email}", idempotent=True)
 def look_up_customer(
     name_or_email: Annotated[
         str, Field(description="A name, a part of one, or an e-mail address.", min_length=1)

@@ -39,7 +39,9 @@ def _benches(
         "start": partial(compare.starts, browser, model_url, systems),
         "headless": partial(headless.measure, "cycles", model_url),
         "waiting": partial(headless.measure, "waiting", model_url),
+        "durable": partial(headless.measure, "", model_url, "benchmarks.plain"),
         "reload": partial(alone.reloads, browser, model_url),
+        "approvals": partial(alone.approvals, browser, model_url),
         "idle": partial(alone.idle, browser, model_url),
     }
 
@@ -57,7 +59,8 @@ def _options() -> argparse.Namespace:
         default=True,
         help="Gradio and Chainlit too",
     )
-    names = ["chat", "memory", "start", "headless", "waiting", "reload", "idle"]
+    names = ["chat", "memory", "start", "headless", "waiting", "durable", "reload", "approvals"]
+    names.append("idle")
     parser.add_argument("--only", choices=names, help="run one bench")
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help="write all single measurements to this file"

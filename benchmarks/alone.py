@@ -6,10 +6,11 @@ from playwright.sync_api import Browser
 
 from benchmarks.browser import let_settle, new_page, wait_for
 from benchmarks.compare import one_round, open_chat
-from benchmarks.headless import store
+from benchmarks.headless import store, store_waiting
 from benchmarks.systems import OURS, started
 
 LENGTHS = (50, 1000)  # messages
+WAITING = (10, 10_000)  # requests
 
 
 def reloads(browser: Browser, model_url: str, times: int = 10) -> dict[str, list[float]]:
@@ -28,6 +29,25 @@ def reloads(browser: Browser, model_url: str, times: int = 10) -> dict[str, list
                 let_settle(page)
                 if number:  # the first visit fills caches
                     results[str(length)].append(shown)
+    return results
+
+
+def approvals(browser: Browser, model_url: str, times: int = 10) -> dict[str, list[float]]:
+    """Milliseconds until the approvals page shows its cards, by how many requests wait."""
+    results: dict[str, list[float]] = {str(number): [] for number in WAITING}
+    with started(OURS, model_url) as few, started(OURS, model_url) as many:
+        servers = dict(zip(WAITING, (few, many), strict=True))
+        with new_page(browser) as page:
+            for number, server in servers.items():
+                open_chat(page, server)
+                store_waiting(server.env["HITL_DATABASE_URL"], number)
+            for turn in range(times + 1):
+                for number, server in servers.items():
+                    page.goto(f"{server.origin}/approvals", wait_until="commit")
+                    shown = wait_for(page, ("text", f"{number} requests wait for you"))
+                    let_settle(page)
+                    if turn:  # the first visit fills caches
+                        results[str(number)].append(shown)
     return results
 
 

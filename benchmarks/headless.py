@@ -32,12 +32,12 @@ class Stored:
     last_text: str
 
 
-def measure(job: str, model_url: str) -> dict[str, Any]:
-    """Run the job `cycles` or `waiting` in a new process, on a new database."""
+def measure(job: str, model_url: str, module: str = "benchmarks.headless") -> dict[str, Any]:
+    """Run the job `cycles` or `waiting`, or a module, in a new process, on a new database."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         settings = model_settings(model_url)
         settings["HITL_DATABASE_URL"] = f"sqlite:///{folder}/bench.sqlite"
-        command = [sys.executable, "-m", "benchmarks.headless", job]
+        command = [sys.executable, "-m", module, *([job] if job else [])]
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, check=True
         )
@@ -131,6 +131,25 @@ def store(database_url: str, messages: int) -> Stored:
     conversation = journal.write(write)
     journal.close()
     return Stored(f"/?chat={conversation}", f"{messages // 2 - 1} + 1 is {messages // 2}.")
+
+
+def store_waiting(database_url: str, count: int) -> None:
+    """Store `count` waiting requests, ten in a conversation."""
+    from hitl.journal import Journal, ToolCall, conversations, requests, runs
+
+    def write(tx: Any) -> None:
+        for number in range(count // 10):
+            conversation = conversations.create(tx, AGENT, title=f"Waits {number}")
+            run_id = runs.add(tx, conversation, AGENT, "Add.", by=BY)
+            run = runs.acquire(tx, run_id, BY, PATIENCE)
+            calls = [ToolCall("add_two_numbers", {"a": n, "b": 1}, f"c{n}") for n in range(10)]
+            requests.ask(tx, run, 1, calls)
+            tx.execute(runs.update(runs.run).where(runs.run.c.id == run_id).values(turn=1))
+            runs.park(tx, run_id, BY)
+
+    journal = Journal(database_url)
+    journal.write(write)
+    journal.close()
 
 
 if __name__ == "__main__":

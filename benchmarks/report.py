@@ -87,6 +87,25 @@ def headless(results: dict) -> str:
     return table(["Approve cycles per second, without a page", "p50, ms", "p95, ms"], [row])
 
 
+def durable(results: dict) -> str:
+    ours, plain = results["durable_ms"], results["plain_ms"]
+    rows = [
+        ["this app, on SQLite", _ms(median(ours)), _ms(percentile(ours, 95))],
+        ["plain LlamaIndex workflow", _ms(median(plain)), _ms(percentile(plain, 95))],
+        ["difference", f"{median(ours) - median(plain):.1f}", ""],
+    ]
+    return table(["One approve cycle, without a page", "p50, ms", "p95, ms"], rows)
+
+
+def approvals(results: dict) -> str:
+    first = median(_first(results))
+    rows = [
+        [number, _ms(median(took)), _ms(percentile(took, 95)), f"{median(took) / first:.2f}"]
+        for number, took in results.items()
+    ]
+    return table(["Waiting requests on the approvals page", "p50, ms", "p95, ms", "ratio"], rows)
+
+
 def reload(results: dict) -> str:
     first = median(_first(results))
     rows = [

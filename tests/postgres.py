@@ -98,7 +98,7 @@ class Line:
         self._target = target
         self._lock = threading.Lock()
         self._ends: set[socket.socket] = set()
-        self._fatal, self._passes_on = b"", False
+        self._fatal, self._left, self._passes_on = b"", 0, False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._serve()
@@ -124,13 +124,18 @@ class Line:
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._serve()
 
-    def cut_at(self, words: bytes, *, passes_on: bool = False) -> None:
+    @property
+    def is_cut(self) -> bool:
+        return self._listener.fileno() == -1
+
+    def cut_at(self, words: bytes, *, after: int = 0, passes_on: bool = False) -> None:
         """Cut it by itself as soon as a client says these words.
 
         Args:
+            after: how often it may say them before.
             passes_on: whether the server still hears them; nobody hears its answer.
         """
-        self._fatal, self._passes_on = words, passes_on
+        self._fatal, self._left, self._passes_on = words, after, passes_on
 
     def _serve(self) -> None:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -150,13 +155,20 @@ class Line:
         from_client = sink.family == socket.AF_UNIX
         with suppress(OSError):
             while data := source.recv(65536):
-                if from_client and self._fatal and self._fatal in data:
+                if from_client and self._is_fatal(data):
                     return self._end_with(data, sink)
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         return None
+
+    def _is_fatal(self, data: bytes) -> bool:
+        with self._lock:
+            if not self._fatal or self._fatal not in data:
+                return False
+            self._left -= 1
+            return self._left < 0
 
     def _end_with(self, data: bytes, server: socket.socket) -> None:
         if not self._passes_on:

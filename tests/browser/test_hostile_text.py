@@ -133,7 +133,7 @@ DISGUISED = (
 def test_power_that_looks_like_code_is_lost_on_the_page(
     app: AppServer, model: Model, visit: Visit
 ) -> None:
-    power = "![leak](http://evil.example/leak.png) $a^2$ :red[danger] :material/check:"
+    power = "![leak](http://evil.example/leak.png) $a^2$ :red[danger] :material/check: :material_x:"
     page = visit(app.url)
     for number, disguise in enumerate(DISGUISED):
         model.will(Reply(f"{disguise.format(power)}\n\nend {number}"))
@@ -143,6 +143,39 @@ def test_power_that_looks_like_code_is_lost_on_the_page(
     assert said.count() >= len(DISGUISED)
     acting = said.locator("img, .katex, .stMarkdownColoredText, [role=img]")
     assert [each.evaluate("it => it.outerHTML") for each in acting.all()] == []
+
+
+def test_names_of_pictures_icons_and_colors_stay_words_and_diagrams_code(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    words = ":smile: :100: :material_check: :streamlit: the light is :red and key:green :help"
+    page = visit(app.url)
+    model.will(Reply(f"{words}\n\n`:+1:` too\n\n```mermaid\ngraph TD; A-->B\n```\n\nend"))
+    say(page, f"{words} -> http://evil.example/title")
+    shows(page, "end")
+    said = page.get_by_test_id("stChatMessage")
+    expect(said.last).to_contain_text(words)
+    expect(said.last.get_by_test_id("stCode")).to_contain_text("graph TD; A-->B")
+    expect(page.get_by_test_id("stMermaidChart")).to_have_count(0)
+    title = page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text=":smile:")
+    expect(title.first).to_contain_text(words[:30])
+    made = page.locator(":is(.stMarkdownColoredText, [role=img], img[src])")
+    texts = page.locator(":is([data-testid=stChatMessageContent], [data-testid=stSidebar])")
+    assert texts.locator(made).filter(has_not_text="1").count() == 0
+
+
+def test_look_alikes_are_marked_in_message_answer_title_and_card(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    page = visit(app.url)
+    model.will(Reply("I see p\u0430ypal.com", calls=[Call("pay", {"amount": 1, "to": "\uff21da"})]))
+    say(page, "Pay g\u043e\u043egle")
+    expect(cards(page)).to_contain_text("Pay 1 to \uff21[U+FF21]da")
+    expect(cards(page).get_by_role("table")).to_contain_text("\uff21[U+FF21]da")
+    shows(page, "I see p\u0430[U+0430]ypal.com")
+    marked = "Pay g\u043e[U+043E]\u043e[U+043E]gle"
+    shows(page, marked)
+    expect(page.get_by_test_id("stSidebar").get_by_text(marked).first).to_be_visible()
 
 
 def test_page_loads_nothing_from_elsewhere_even_if_a_text_gets_through(
