@@ -110,8 +110,7 @@ class Views:
 
     def is_busy(self, conversation_id: str) -> bool:
         """Whether a run works, waits, or is about to start."""
-        queued = any(run.status == "queued" for run in self.held(conversation_id))
-        return queued or self.active(conversation_id) is not None
+        return self.journal.read(runs.is_busy, conversation_id)
 
     def agent_of(self, run: Run) -> AgentConfig:
         """The agent as the run started with it.

@@ -289,11 +289,11 @@ class Engine:
         task.add_done_callback(self._pokes.discard)
 
     async def _poke_or_cancel(self, run_id: str) -> None:
-        record = await self.journal.aread(conversations.record, run_id)
+        run = await self.journal.aread(runs.get, run_id)
         handler = self._handlers.get(run_id)
-        if handler is None:
+        if handler is None or run is None:
             self._wake.set()
-        elif record.run.owner == self.owner and record.run.status == "working":
+        elif run.owner == self.owner and run.status == "working":
             handler.ctx.send_event(LookEvent())
         else:
             await handler.cancel_run()

@@ -19,6 +19,7 @@ from hitl.journal.conflicts import is_conflict, is_lost_connection
 from hitl.journal.connect import MEMORY, connect
 from hitl.journal.migrations import bring_up_to_date, create
 from hitl.journal.rows import now
+from hitl.memory import recall
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +30,10 @@ CLOCK_SLACK_SECONDS = 60
 TRIES = 10
 PATIENCE_SECONDS = 20.0
 PAUSE_SECONDS = 0.02
+
+
+class CommitInDoubt(JournalUnavailable):
+    """Raised when the connection was lost during COMMIT: the change may have been made."""
 
 
 class Journal:
@@ -69,8 +74,8 @@ class Journal:
         The action is run again, from its beginning, if another transaction was in its way.
 
         Raises:
-            JournalUnavailable: if the database can't be reached or written. Where that happened
-                during COMMIT, the change may have been made.
+            JournalUnavailable: if the database can't be reached or written.
+            CommitInDoubt: if that happened during COMMIT.
         """
         result, touched = self._insistently(lambda: self._write_once(action, *args, **kwargs))
         if touched:
@@ -98,7 +103,7 @@ class Journal:
             if not is_lost_connection(error):
                 raise
             self._log_once(self._said(error))
-            raise JournalUnavailable(
+            raise CommitInDoubt(
                 "The connection to the database was lost at the last moment: look whether this "
                 "was done before you do it again."
             ) from error
@@ -111,7 +116,11 @@ class Journal:
         Raises:
             JournalUnavailable: if the database can't be reached.
         """
-        return self._insistently(lambda: self._read_once(action, *args, **kwargs))
+        question = (action, args, tuple(kwargs.items()))
+        return recall(
+            question,
+            lambda: self._insistently(lambda: self._read_once(action, *args, **kwargs)),
+        )
 
     def _read_once(
         self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -92,6 +92,19 @@ def active(tx: Connection, conversation_id: str) -> Run | None:
     return None if run_id is None else find(tx, Run, run_id)
 
 
+def get(tx: Connection, run_id: str) -> Run | None:
+    """The run, or None."""
+    return find(tx, Run, run_id)
+
+
+def is_busy(tx: Connection, conversation_id: str) -> bool:
+    """Whether a run of the conversation works, waits, or is about to start."""
+    busy = exists().where(
+        run.c.conversation_id == conversation_id, run.c.status.in_((*ACTIVE, "queued"))
+    )
+    return bool(tx.execute(select(busy)).scalar())
+
+
 def due(tx: Connection, agents: Collection[str], kinds: Collection[str]) -> list[str]:
     """Ids of runs that a segment should be started for now."""
     queued, busy = run.alias(), run.alias()

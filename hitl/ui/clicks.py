@@ -7,11 +7,12 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from hitl.errors import HitlError
+from hitl.errors import HitlError, JournalUnavailable
 from hitl.ui import text
 
 P = ParamSpec("P")
 logger = logging.getLogger("hitl.ui")
+NOTHING_DONE = "Nothing was done: the database can't be reached. Try again when it is back."
 
 
 def click(action: Callable[P, None]) -> Callable[P, None]:
@@ -21,16 +22,30 @@ def click(action: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             action(*args, **kwargs)
+        except JournalUnavailable as error:
+            say(str(error) if _is_in_doubt(error) else NOTHING_DONE)
         except HitlError as error:
             say(str(error))
 
     return guarded
 
 
-def guarded(draw: Callable[[], None]) -> None:
-    """Draw, or say in one sentence why that is not possible. Never a traceback in the page."""
+def _is_in_doubt(error: JournalUnavailable) -> bool:
+    from hitl.journal.journal import CommitInDoubt  # whose imports the first page need not wait for
+
+    return isinstance(error, CommitInDoubt)
+
+
+def guarded(draw: Callable[[], None]) -> bool:
+    """Draw, or say in one sentence why that is not possible. Never a traceback in the page.
+
+    Returns:
+        False if the database is away, which is said elsewhere, once for the whole page.
+    """
     try:
         draw()
+    except JournalUnavailable:
+        return False
     except HitlError as error:
         st.error(text.words(text.visible(str(error))), icon=":material/error:")
     except Exception:  # Streamlit's own signals are no Exceptions
@@ -38,6 +53,7 @@ def guarded(draw: Callable[[], None]) -> None:
         st.error(
             "This part could not be shown; the server's log says why.", icon=":material/error:"
         )
+    return True
 
 
 def say(message: str) -> None:

@@ -1,21 +1,25 @@
 """Live areas: parts of a page that are redrawn, each alone, when what they show has changed.
 
 The server tells the page to look again; the page then redraws the areas whose signature differs
-from what they drew last. While nothing changes nothing is sent, but for one heartbeat.
+from what they drew last. While nothing changes nothing is sent, but for one heartbeat. While the
+database is away, areas keep what they show.
 """
 
 import secrets
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import streamlit as st
 
-from hitl.errors import HitlError
+from hitl.errors import HitlError, JournalUnavailable
+from hitl.memory import Memory, remembering
 from hitl.ui.clicks import follow_up, guarded
 from hitl.ui.listening import is_listening
 
 T = TypeVar("T")
 HEARTBEAT_SECONDS = 10
+NEVER = object()
 
 _ears = st.components.v2.component(
     "hitl_ears",
@@ -105,11 +109,23 @@ def begin() -> None:
     st.session_state.sure = {}
     st.session_state.looked = {}
     st.session_state.whole = True
+    memory().turn_over()
 
 
 def end() -> None:
     """The whole page is drawn; from now on its areas are drawn one by one."""
     st.session_state.whole = False
+
+
+def memory() -> Memory:
+    """What this visitor's page has read, to draw it again while the database is away."""
+    remembered: Memory = st.session_state.setdefault("memory", Memory())
+    return remembered
+
+
+def as_last_seen() -> AbstractContextManager[None]:
+    """For as long as this lasts, what can't be read is as it was when this page read it last."""
+    return remembering(memory())
 
 
 def once(key: Hashable, look: Callable[[], T]) -> T:
@@ -132,17 +148,21 @@ def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) 
 
     @st.fragment(key=key)
     def body() -> None:
-        st.session_state.looked = {}
-        seen = _look(signature)
-        guarded(draw)
-        # Only now: a drawing that was broken off is not a drawing.
-        st.session_state.drawn[key] = seen
-        if st.session_state.whole:
-            st.session_state.sure[key] = seen
-        else:
+        with as_last_seen():
+            st.session_state.looked = {}
+            seen = _look(signature)
+            _note_drawing(key, seen if guarded(draw) else NEVER)
+        if not st.session_state.whole:
             follow_up()
 
     body()
+
+
+def _note_drawing(key: str, seen: Hashable) -> None:
+    """Only once it is drawn: a drawing that was broken off is not a drawing."""
+    st.session_state.drawn[key] = seen
+    if st.session_state.whole:
+        st.session_state.sure[key] = seen
 
 
 def listen(conversation_id: str = "") -> None:
@@ -205,11 +225,23 @@ def redraw_what_changed(here: str) -> None:
         here: the fragment that the widget is in. It is always drawn too: what Streamlit had not
             sent of it yet was dropped when its widget was used.
     """
-    drawn, st.session_state.looked = st.session_state.drawn, {}
-    stale = [key for key, sign in st.session_state.areas.items() if _look(sign) != drawn.get(key)]
+    st.session_state.looked = {}
+    with as_last_seen():
+        stale = [key for key, sign in st.session_state.areas.items() if _is_stale(key, sign)]
     # What a person waits for first.
     stale.sort(key=lambda key: not key.startswith("slot-"))
     st.rerun([*(key for key in stale if key != here), here])
+
+
+def _is_stale(key: str, signature: Callable[[], Hashable]) -> bool:
+    """Whether an area would look different now; one that can't be known keeps what it shows."""
+    try:
+        now = signature()
+    except JournalUnavailable:
+        return False
+    except HitlError as error:
+        now = str(error)
+    return bool(now != st.session_state.drawn.get(key, NEVER))
 
 
 def _look(signature: Callable[[], Hashable]) -> Hashable:

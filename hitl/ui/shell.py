@@ -1,10 +1,11 @@
-"""The frame around every page: title, navigation, sidebar; and one sentence when all is lost."""
+"""The frame around every page: title, navigation, sidebar, and word of a database that is away."""
 
 import threading
 
 import streamlit as st
 
-from hitl.ui import live, text
+from hitl.ui import live
+from hitl.ui.banner import draw_banner
 from hitl.ui.clicks import follow_up, guarded
 from hitl.ui.office import desk
 from hitl.ui.pages import AGENTS, APPROVALS, CHAT, ROOT
@@ -27,7 +28,13 @@ def main() -> None:
             position="hidden",
         )
         live.begin()
-        guarded(lambda: _draw(page))
+        top = st.container()
+        with live.as_last_seen():
+            complete = guarded(lambda: _draw(page))
+            with top:
+                draw_banner(complete=complete)
+        if not complete:
+            live.listen()
     finally:
         live.end()
         _run.entered = False
@@ -40,8 +47,6 @@ def _draw(page: st.Page) -> None:
     if st.session_state.get("go-to") and page.url_path != "":
         st.switch_page(CHAT)
     draw_sidebar()
-    if trouble := desk().engine.trouble:
-        st.error(text.words(trouble), icon=":material/database_off:")
     page.run()
     follow_up()
 

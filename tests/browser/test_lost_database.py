@@ -1,0 +1,186 @@
+"""The database goes away under an open page and comes back: the page says so, nothing is lost."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.app_server import AppServer, running
+from tests.browser.conftest import Visit, endpoint
+from tests.browser.model import Model, pay
+from tests.browser.visitor import (
+    REASON,
+    approve,
+    button,
+    cards,
+    conversation_id,
+    message_box,
+    say,
+    shows,
+    waiting,
+)
+from tests.openai_server import Reply
+from tests.postgres import Line, Postgres
+
+AWAY = "The database can't be reached."
+NOTHING_DONE = "Nothing was done"
+
+
+@pytest.fixture(scope="module")
+def module_line(postgres: Postgres) -> Iterator[Line]:
+    line = Line(postgres.socket)
+    yield line
+    line.cut()
+
+
+@pytest.fixture(scope="module")
+def module_server(
+    tmp_path_factory: pytest.TempPathFactory,
+    package_model: Model,
+    postgres: Postgres,
+    module_line: Line,
+) -> Iterator[AppServer]:
+    url = postgres.new_journal()
+    env = {**endpoint(package_model.server.url), "HITL_DATABASE_URL": module_line.url_of(url)}
+    with running(tmp_path_factory.mktemp("lost"), env=env) as server:
+        yield server
+    postgres.drop(url)
+
+
+@pytest.fixture
+def line(module_line: Line) -> Iterator[Line]:
+    """The line between the server and its database; whole again after the test."""
+    yield module_line
+    if module_line.is_cut:
+        module_line.restore()
+
+
+@pytest.fixture
+def server(module_server: AppServer, line: Line) -> AppServer:
+    """The real server, with its journal on Postgres behind the line."""
+    (module_server.folder / "effects").unlink(missing_ok=True)
+    return module_server
+
+
+def banner(page: Page) -> Locator:
+    return page.get_by_test_id("stAlert").filter(has_text=AWAY)
+
+
+def toast(page: Page) -> Locator:
+    return page.get_by_test_id("stToast").filter(has_text=NOTHING_DONE)
+
+
+def a_request(page: Page, model: Model, amount: int) -> None:
+    """Have a request wait on the page."""
+    model.will(pay(amount))
+    say(page, f"Pay {amount}")
+    expect(waiting(page)).to_have_count(1)
+
+
+def test_an_open_page_keeps_what_it_shows_says_so_once_and_recovers_by_itself(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    page = visit(server.url)
+    a_request(page, model, 7)
+    card = cards(page).inner_text()
+    line.cut()
+    expect(banner(page)).to_have_count(1)
+    assert cards(page).inner_text() == card
+    expect(page.get_by_test_id("stAlert")).to_have_count(1)
+    line.restore()
+    expect(banner(page)).to_have_count(0)
+    model.will(Reply("Paid."))
+    approve(waiting(page))
+    shows(page, "Paid.")
+    assert server.effects() == ["paid 7 to Ada"]
+
+
+def test_a_click_meanwhile_says_so_and_changes_nothing_and_what_was_typed_stays(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    page = visit(server.url)
+    a_request(page, model, 8)
+    reason = waiting(page).get_by_label(REASON)
+    line.cut()
+    reason.fill("Not today")
+    approve(waiting(page))
+    expect(toast(page)).to_have_count(1)
+    expect(banner(page)).to_have_count(1)
+    expect(waiting(page)).to_have_count(1)
+    expect(reason).to_have_value("Not today")
+    line.restore()
+    expect(banner(page)).to_have_count(0)
+    expect(reason).to_have_value("Not today")
+    model.will(Reply("As you wish."))
+    button(waiting(page), "Reject").click()
+    shows(page, "As you wish.")
+    assert model.told() == ["Not executed. The user rejected this call. Reason: Not today"]
+    assert server.effects() == []
+
+
+def test_a_message_that_can_not_be_sent_stays_in_the_box(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    page = visit(server.url)
+    model.will(Reply("Hello."), Reply("I do."))
+    say(page, "Hello")
+    shows(page, "Hello.")
+    line.cut()
+    say(page, "Do you still hear me?")
+    expect(toast(page)).to_have_count(1)
+    expect(message_box(page)).to_have_value("Do you still hear me?")
+    expect(banner(page)).to_have_count(1)
+    line.restore()
+    expect(banner(page)).to_have_count(0)
+    expect(message_box(page)).to_have_value("Do you still hear me?")
+    message_box(page).press("Enter")
+    shows(page, "I do.")
+
+
+def test_a_page_that_is_opened_meanwhile_says_so_once_and_comes_alive_by_itself(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    page = visit(server.url)
+    a_request(page, model, 9)
+    address = f"{server.url}/?chat={conversation_id(page)}"
+    line.cut()
+    for where in (address, f"{server.url}/approvals"):
+        late = visit(where, alone=True)
+        expect(banner(late)).to_have_count(1)
+        expect(late.get_by_test_id("stAlert")).to_have_count(1)
+        expect(cards(late)).to_have_count(0)
+    page.goto(address)
+    expect(banner(page)).to_have_count(1)
+    line.restore()
+    expect(banner(late)).to_have_count(0)
+    expect(waiting(late)).to_have_count(1)
+    expect(waiting(page)).to_have_count(1)
+    model.will(Reply("Paid."))
+    approve(waiting(late))
+    shows(page, "Paid.")
+
+
+def test_a_server_that_is_started_meanwhile_comes_alive_by_itself(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    server.kill()
+    line.cut()
+    server.launch()
+    try:
+        page = visit_when_it_listens(server, visit)
+        expect(page.get_by_test_id("stAlert")).to_have_count(1)
+        expect(page.get_by_test_id("stAlert")).to_contain_text("can't be used")
+    finally:
+        line.restore()
+        server.ready()
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    model.will(Reply("Here I am."))
+    say(page, "Are you there?")
+    shows(page, "Here I am.")
+
+
+def visit_when_it_listens(server: AppServer, visit: Visit) -> Page:
+    from tests.browser.app_server import START_SECONDS, until
+
+    until(lambda: server.health()[0] == 503, "the server to listen", START_SECONDS)
+    return visit(server.url)
