@@ -92,7 +92,7 @@ def test_an_open_page_keeps_what_it_shows_says_so_once_and_recovers_by_itself(
     model.will(Reply("Paid."))
     approve(waiting(page))
     shows(page, "Paid.")
-    assert server.effects() == ["paid 7 to Ada"]
+    assert server.effects() == ["pay 7 Ada"]
 
 
 def test_a_click_meanwhile_says_so_and_changes_nothing_and_what_was_typed_stays(

@@ -23,7 +23,7 @@ def main() -> int:
     bad = [seed for seed, found in done.items() if found]
     until = time.monotonic() + options.minutes * 60
     with databases(options.database) as new, options.log.open("a") as log:
-        for seed in range(options.rounds):
+        for seed in range(options.first, options.rounds):
             if seed in done:
                 continue
             if time.monotonic() > until:
@@ -79,6 +79,7 @@ def _done(log: Path, database: str) -> dict[int, list[str]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--rounds", type=int, default=2000, help="(default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="of this slice, for several at once")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--minutes", type=float, default=60, help="of this slice")
     log = Path(tempfile.gettempdir()) / "crash-rounds.jsonl"
