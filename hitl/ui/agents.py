@@ -58,7 +58,14 @@ def _choose(names: list[str]) -> str:
     name = wanted if wanted in names else names[0]
     st.session_state["agent-here"] = name
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.selectbox("Agent", names, key="agent-here", width=320, on_change=_follow_choice)
+        st.selectbox(
+            "Agent",
+            names,
+            key="agent-here",
+            format_func=text.visible,
+            width=320,
+            on_change=_follow_choice,
+        )
         st.space("stretch")
         st.page_link(
             CHAT,
@@ -107,6 +114,6 @@ def _state(state: dict[str, Any]) -> str:
 
 def _draw_file(agent: AgentConfig) -> None:
     try:
-        st.code(as_yaml(agent), language="yaml", wrap_lines=True)
+        st.code(text.visible(as_yaml(agent)), language="yaml", wrap_lines=True)
     except DeclarationError as error:
         st.caption(text.words(str(error)))

@@ -51,7 +51,7 @@ def show_changes(conversation_id: str, agent_name: str) -> None:
             _keep(conversation_id, {})
             st.rerun()
     with st.expander("Copy as agent file", icon=":material/content_copy:"):
-        st.code(as_yaml(original.changed(new)), language="yaml", wrap_lines=True)
+        st.code(text.visible(as_yaml(original.changed(new))), language="yaml", wrap_lines=True)
 
 
 def _form(agent: AgentConfig, original: AgentConfig) -> dict[str, Any]:

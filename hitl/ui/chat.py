@@ -104,6 +104,7 @@ def draw_head(chat: Chat) -> None:
             "Agent",
             names,
             key="agent",
+            format_func=text.visible,
             label_visibility="collapsed",
             width=280,
             on_change=_choose_agent,

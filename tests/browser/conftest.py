@@ -127,4 +127,5 @@ def endpoint(url: str, agents: Path = TEST_AGENTS) -> dict[str, str]:
         "OPENAI_BASE_URL": url,
         "OPENAI_API_KEY": "test-key",
         "HITL_AGENTS_DIR": str(agents),
+        "HITL_CONTEXT_WINDOW": "1000000",  # of 100 KB of text in one message
     }
