@@ -8,6 +8,29 @@ from hitl.ui.office import desk
 
 AWAY = "The database can't be reached. Nothing is lost, and all goes on by itself when it is back."
 
+# It lies over the page and lets clicks through: nothing may move under somebody's pointer.
+_banner = st.components.v2.component(
+    "hitl_banner",
+    html='<p role="alert"></p>',
+    css="""
+p {
+  position: fixed; z-index: 999991; top: 0.5rem; left: 50%; transform: translateX(-50%);
+  box-sizing: border-box; width: max-content; max-width: min(48rem, calc(100vw - 7rem));
+  margin: 0; padding: 0.5rem 1rem; border-radius: 0.5rem; pointer-events: none;
+  font: 0.875rem var(--st-font); color: var(--st-orange-text-color, #b45309);
+  border: 1px solid currentColor;
+  background: linear-gradient(
+    var(--st-orange-background-color, transparent), var(--st-orange-background-color, transparent)
+  ), var(--st-background-color, Canvas);
+}
+""",
+    js="""
+export default function ({ data, parentElement }) {
+  parentElement.querySelector("p").textContent = data.text
+}
+""",
+)
+
 
 def draw_banner(*, complete: bool) -> None:
     """Nothing, or the sentence. To be called when the rest of the page is drawn.
@@ -18,11 +41,12 @@ def draw_banner(*, complete: bool) -> None:
 
     def draw() -> None:
         if trouble := _trouble():
-            st.warning(text.words(text.visible(trouble)), icon=":material/database_off:")
+            _banner(key="banner-text", data={"text": text.visible(trouble)}, height=1)
         elif not complete:
             st.session_state["whole-page"] = True
 
-    live.area("banner", _trouble, draw)
+    with st.container(key="banner-place", height=1, border=False):
+        live.area("banner", _trouble, draw)
 
 
 def _trouble() -> str | None:

@@ -55,7 +55,8 @@ OUTCOMES: dict[str, tuple[str, str, Color]] = {
 
 def needs_card(request: ToolRequest) -> bool:
     """Whether a person has, or had, a say in it; everything else is one line."""
-    return request.asks or request.status in DOUBTFUL
+    answered_as_before = request.status == "rejected" and request.decision is None
+    return (request.asks and not answered_as_before) or request.status in DOUBTFUL
 
 
 def draw_card(request: ToolRequest, facts: ToolFacts) -> None:

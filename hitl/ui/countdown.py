@@ -11,7 +11,12 @@ _countdown = st.components.v2.component(
     "hitl_countdown",
     html='<span role="timer" aria-live="off"></span>',
     css="""
-span { display: block; text-align: right; font: 0.875rem var(--st-font); color: var(--st-gray-text-color, inherit); }
+span {
+  display: block;
+  text-align: right;
+  font: 0.875rem var(--st-font);
+  color: var(--st-gray-text-color, inherit);
+}
 span.soon { color: var(--st-orange-text-color, #b45309); font-weight: 650; }
 """,
     js="""

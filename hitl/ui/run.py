@@ -83,6 +83,7 @@ def _draw_request(request: ToolRequest, agent: AgentConfig | None) -> None:
 def _draw_step(request: ToolRequest, facts: ToolFacts) -> None:
     """A call that needed nobody: one line, whole behind a click."""
     word, icon, _ = OUTCOMES[request.status]
+    word = "rejected before" if request.status == "rejected" else word
     took = (request.ended_at or time.time()) - (request.started_at or request.asked_at)
     title = f"{text.label(request.tool)} · {word.lower()} · {duration(took)}"
     with st.expander(title, icon=icon, type="step", key=f"step-{request.id}"):

@@ -28,11 +28,9 @@ def main() -> None:
             position="hidden",
         )
         live.begin()
-        top = st.container()
         with live.as_last_seen():
             complete = guarded(lambda: _draw(page))
-            with top:
-                draw_banner(complete=complete)
+            draw_banner(complete=complete)
         if not complete:
             live.listen()
     finally:
