@@ -100,6 +100,17 @@ def masked(arguments: dict[str, Any], secret: Collection[str], mask: str = MASK)
     return _replaced_in_arguments(arguments, secret, lambda _: mask)
 
 
+def without_secrets(text: str, arguments: dict[str, Any], secret: Collection[str]) -> str:
+    """A text, such as a traceback, with the mask wherever it holds a secret value of a call."""
+    values: list[Any] = []
+    _replaced_in_arguments(arguments, secret, values.append)
+    for value in values:
+        written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if written:
+            text = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", MASK, text)
+    return text
+
+
 def masked_text(text: str) -> str:
     """A text that may be JSON, with the mask for what bears a secret name in it.
 

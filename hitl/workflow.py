@@ -5,6 +5,7 @@ Steps may be repeated and come in any order: every change is a conditional one i
 
 import logging
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from hitl.execution import in_words, run_tool
 from hitl.journal import RunRecord, ToolRequest
 from hitl.journal.values import REPLACED
 from hitl.library import decide, start_in_memory
-from hitl.secrecy import masked
+from hitl.secrecy import masked, without_secrets
 from hitl.segment import (
     End,
     Leave,
@@ -177,7 +178,8 @@ async def _execute(
     try:
         return False, await run_tool(tool, request.final_arguments, ctx)
     except Exception as error:
-        logger.info("tool %s of request %s failed", request.tool, request.id, exc_info=True)
+        told = without_secrets(traceback.format_exc(), request.final_arguments, request.secret)
+        logger.info("tool %s of request %s failed\n%s", request.tool, request.id, told)
         return True, f"{FAILED}{in_words(error)}"
 
 

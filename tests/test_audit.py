@@ -385,3 +385,20 @@ def test_decisions_after_a_key_was_set_are_signed_and_stay_so(copied: Any):
     journal.write(forge)
     with pytest.raises(Broken, match="not signed, though the rows before it are"):
         journal.read(verify, key=KEY)
+
+
+def test_a_tool_that_fails_with_a_secret_in_its_words_does_not_write_it_into_the_log(
+    journal_url: str, caplog: Any
+):
+    @tool(secret=["phrase"])
+    def refuse(phrase: str) -> str:
+        """Refuse."""
+        raise ValueError(f"{phrase} is wrong")
+
+    caplog.set_level("DEBUG", "hitl")
+    model = ScriptedModel(Call("refuse", {"phrase": CANARY}), "Sorry.")
+    on = Stage(journal_url, agent(refuse, free="refuse"), model)
+    on.ended(on.send("Refuse.")[1])
+    on.close()
+    assert "ValueError: •••••• is wrong" in caplog.text
+    assert CANARY not in caplog.text

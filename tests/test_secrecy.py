@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.canonical import canonical
-from hitl.secrecy import MASK, concealed, is_secret_name, masked, masked_text, secret_names
+from hitl.secrecy import (
+    MASK,
+    concealed,
+    is_secret_name,
+    masked,
+    masked_text,
+    secret_names,
+    without_secrets,
+)
 
 SALT = "0123456789abcdef"
 
@@ -252,3 +260,11 @@ def test_nothing_else_has_the_canonical_form_of_a_large_integer() -> None:
 def test_what_is_not_json_has_no_canonical_form(value: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (its text is the library's)
         canonical(value)
+
+
+def test_a_text_loses_the_secret_values_of_a_call_and_nothing_else() -> None:
+    arguments = {"door": "left", "phrase": "hunter2", "options": {"api_key": "k-1", "pin": 7}}
+    text = 'ValueError: hunter2 does not open left (k-1, 7, "hunter22")'
+    shown = without_secrets(text, arguments, ["phrase"])
+    assert shown == f'ValueError: {MASK} does not open left ({MASK}, {MASK}, "hunter22")'
+    assert without_secrets(text, {"phrase": ""}, ["phrase"]) == text

@@ -6,7 +6,7 @@ from hitl.errors import JournalUnavailable
 from hitl.ui import live, text
 from hitl.ui.office import desk
 
-AWAY = "The database can't be reached. Nothing is lost, and all goes on by itself when it is back."
+AWAY = "The database can't be reached; nothing is lost, and all goes on by itself when it is back."
 
 # It lies over the page and lets clicks through: nothing may move under somebody's pointer.
 _banner = st.components.v2.component(

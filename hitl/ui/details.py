@@ -1,14 +1,13 @@
 """What was really sent to the model, and what really came back."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from hitl.journal import ModelCall, RunRecord
-from hitl.secrecy import MASK, masked_text
+from hitl.secrecy import masked_text, without_secrets
 from hitl.ui import text
 from hitl.ui.card import draw_literal
 from hitl.ui.office import desk
@@ -32,19 +31,13 @@ def show_details(run_id: str) -> None:
 
 def _hider(record: RunRecord) -> Callable[[str], str]:
     """Masks what is secret, by its name or by what a tool declares, until it is revealed."""
-    hidden = [
-        re.escape(text.value(arguments[name]))
-        for request in record.requests
-        for arguments in (request.arguments, request.final_arguments)
-        for name in request.secret
-        if name in arguments
-    ]
     if st.toggle("Reveal secrets", key=f"reveal-details-{record.run.id}"):
         return str
 
     def hide(shown: str) -> str:
-        for value in hidden:
-            shown = re.sub(rf"(?<!\w){value}(?!\w)", MASK, shown)
+        for request in record.requests:
+            for arguments in (request.arguments, request.final_arguments):
+                shown = without_secrets(shown, arguments, request.secret)
         return masked_text(shown)
 
     return hide

@@ -22,7 +22,7 @@ from tests.browser.visitor import (
 from tests.openai_server import Reply
 from tests.postgres import Line, Postgres
 
-AWAY = "The database can't be reached."
+AWAY = "The database can't be reached; nothing is lost"
 NOTHING_DONE = "Nothing was done"
 
 
