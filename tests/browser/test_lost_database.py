@@ -24,6 +24,11 @@ from tests.postgres import Line, Postgres
 
 AWAY = "The database can't be reached; nothing is lost"
 NOTHING_DONE = "Nothing was done"
+FROM_THE_TOP = """element => {
+  let top = element.getBoundingClientRect().top
+  for (let outer = element.parentElement; outer; outer = outer.parentElement) top += outer.scrollTop
+  return top
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +76,8 @@ def toast(page: Page) -> Locator:
 
 
 def top_of(card: Locator) -> float:
-    """Where the card begins: nothing may move under somebody's pointer."""
-    box = card.bounding_box()
-    assert box is not None
-    return box["y"]
+    """Where the card begins, however far the page is scrolled."""
+    return float(card.evaluate(FROM_THE_TOP))
 
 
 def a_request(page: Page, model: Model, amount: int) -> None:
