@@ -120,11 +120,19 @@ def masked_text(text: str) -> str:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, object_pairs_hook=_with_every_value)
         hidden = _masked_within(parsed)
     except (ValueError, RecursionError):  # no JSON, or nested deeper than anything that is meant
         return text
     return text if hidden == parsed else json.dumps(hidden, ensure_ascii=False)
+
+
+def _with_every_value(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which a name that is given twice, as a text may, has all of its values."""
+    values: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: given[0] if len(given) == 1 else given for name, given in values.items()}
 
 
 def _masked_within(value: Any) -> Any:

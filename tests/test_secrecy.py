@@ -198,6 +198,11 @@ def test_secrets_in_json_within_json_are_masked() -> None:
     assert json.loads(call["arguments"]) == {"password": MASK, "amount": 7}
 
 
+def test_a_secret_cannot_hide_under_a_name_that_is_given_twice() -> None:
+    text = '{"login": {"password": "hunter2"}, "login": 1}'
+    assert json.loads(masked_text(text)) == {"login": [{"password": MASK}, 1]}
+
+
 def test_a_text_nested_beyond_all_reason_is_no_error() -> None:
     for depth in range(100, 1100, 100):
         masked_text("[" * depth + "]" * depth)
