@@ -24,7 +24,6 @@ from hitl.memory import recall
 P = ParamSpec("P")
 T = TypeVar("T")
 Listener = Callable[[set[str]], None]
-logger = logging.getLogger("hitl.journal")
 audit_logger = logging.getLogger("hitl.audit")
 CLOCK_SLACK_SECONDS = 60
 TRIES = 10
@@ -63,7 +62,6 @@ class Journal:
         )
         self._threads = ThreadPoolExecutor(1 if self.in_memory else 8, thread_name_prefix="journal")
         self._listeners: list[Listener] = []
-        self._is_away = False
         self.write(create if self.in_memory else bring_up_to_date)
 
     def write(
@@ -102,7 +100,6 @@ class Journal:
         except DBAPIError as error:
             if not is_lost_connection(error):
                 raise
-            self._log_once(self._said(error))
             raise CommitInDoubt(
                 "The connection to the database was lost at the last moment: look whether this "
                 "was done before you do it again."
@@ -179,19 +176,10 @@ class Journal:
         except IntegrityError:
             raise
         except (DBAPIError, TimeoutError) as error:
-            cause = self._said(error)
-            self._log_once(cause)
             raise JournalUnavailable(
-                f"The database {_place(self.engine.url)} can't be used: {cause}. "
+                f"The database {_place(self.engine.url)} can't be used: {self._said(error)}. "
                 "Check HITL_DATABASE_URL and that the file or server can be written."
             ) from error
-        self._is_away = False
-
-    def _log_once(self, cause: str) -> None:
-        """While the database is away everybody asks for it several times a second."""
-        if not self._is_away:
-            logger.error("database: %s", cause)
-        self._is_away = True
 
     def _said(self, error: SQLAlchemyError) -> str:
         """What a driver says of an error, in one line and without the password."""

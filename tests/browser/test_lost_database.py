@@ -85,6 +85,7 @@ def a_request(page: Page, model: Model, amount: int) -> None:
     model.will(pay(amount))
     say(page, f"Pay {amount}")
     expect(button(waiting(page), "Reject")).to_have_count(1)
+    expect(waiting(page).get_by_role("table")).to_contain_text("amount")
     expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
 
 

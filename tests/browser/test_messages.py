@@ -157,6 +157,8 @@ def test_stop_in_the_middle_of_a_tool_says_that_its_outcome_is_unknown(
     expect(cards(page)).to_contain_text("outcome unknown")
     app.let_go()
     until(lambda: len(app.effects()) == 2, "the digging to end")
+    button(page, "Stop").click()  # nobody says what came of it
+    expect(cards(page)).to_contain_text("not run again")
     model.will(Reply("I do not know how deep."))
     say(page, "How deep is it?")
     shows(page, "I do not know how deep.")

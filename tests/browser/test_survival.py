@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from hitl.toolcalls import WORKED
 from tests.browser.app_server import AppServer, running, until
 from tests.browser.conftest import Visit, endpoint
 from tests.browser.model import Held, Model, pay
@@ -98,11 +99,16 @@ def test_tool_interrupted_by_a_kill_is_unknown_and_never_run_again(
     approve(waiting(page))
     until(mortal.effects, "the digging to begin")
     mortal.kill()
-    model.will(Reply("I do not know how deep it is."))
     mortal.start()
-    shows(page, "I do not know how deep it is.")
-    expect(cards(page)).to_contain_text("outcome unknown")
-    assert "unknown" in model.told()[0]
+    expect(cards(page)).to_contain_text("Started, outcome unknown")
+    expect(cards(page)).to_contain_text("started at")
+    assert mortal.effects() == ["dig 3"]
+    model.will(Reply("Three metres, then."))
+    page.get_by_label("What the agent is told (optional)").fill("It is three metres deep.")
+    button(page, "It worked").click()
+    shows(page, "Three metres, then.")
+    expect(cards(page)).to_contain_text("a person says that it worked")
+    assert model.told() == [f"{WORKED} It is three metres deep."]
     assert mortal.effects() == ["dig 3"]
 
 
