@@ -64,7 +64,7 @@ class Engine:
         self._live: dict[str, str] = {}
         self._pokes: set[asyncio.Task[None]] = set()
         self._thread: LoopThread | None = None
-        self._stopping = False
+        self._stopping = self._has_strays = False
         self._wake = asyncio.Event()
 
     def start(self) -> None:
@@ -155,7 +155,14 @@ class Engine:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             if self._segments:
                 await self._guarded(self._renew)
+            if self._has_strays:
+                await self._guarded(self._give_back)
             self._wake.set()
+
+    async def _give_back(self) -> None:
+        """Let runs be taken up again whose segments ended without knowing what was stored."""
+        await self.journal.awrite(runs.give_back, [*self._segments], self.owner)
+        self._has_strays = False
 
     async def _renew(self) -> None:
         await self.journal.awrite(runs.renew, [*self._segments], self.owner, LEASE_SECONDS)
@@ -202,6 +209,7 @@ class Engine:
                 await self._work_on_own(run)
         except JournalUnavailable as error:
             logger.error("run %s goes on when the database is back: %s", run_id, error)
+            self._has_strays = True
         finally:
             for kept in (self._segments, self._handlers, self._conversation_of, self._live):
                 kept.pop(run_id, None)
@@ -218,6 +226,7 @@ class Engine:
             await handler
         except (RunLost, WorkflowCancelledByUser) as error:
             logger.info("run %s: %s", run.id, error)
+            self._has_strays = True
         except JournalUnavailable:
             raise
         except Exception as error:

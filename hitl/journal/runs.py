@@ -200,6 +200,15 @@ def renew(tx: Connection, run_ids: Collection[str], owner: str, lease: float) ->
     )
 
 
+def give_back(tx: Connection, kept: Collection[str], owner: str) -> None:
+    """End this owner's leases of runs that it does not work on after all."""
+    tx.execute(
+        update(run)
+        .where(run.c.owner == owner, run.c.status == "working", run.c.id.not_in(kept))
+        .values(lease=0.0)
+    )
+
+
 def owners(tx: Connection) -> list[str]:
     """Who works on runs, dead or alive."""
     query = select(run.c.owner).where(run.c.status == "working", run.c.owner.is_not(None))
