@@ -174,7 +174,7 @@ class Segment:
     async def present_agent(self) -> AgentConfig:
         """The agent with its tools and rules as they are now."""
         if self.present is not None:
-            self.agent = await self.present()
+            self.agent = await self._patiently(self.present)
         return self.agent
 
     def to_start(self, approved: list[ToolRequest]) -> list[ToolRequest]:
