@@ -102,7 +102,7 @@ def test_database_that_cannot_be_used_is_told_in_one_line(
         assert len(complaints) == 1, complaints
         assert "secret" not in server.log()
         page = visit(server.url)
-        expect(page.get_by_test_id("stAlert").first).to_contain_text("database", ignore_case=True)
+        expect(page.get_by_role("alert").first).to_contain_text("database", ignore_case=True)
         assert server.health()[0] == 503
         assert TRACEBACK not in server.log(), server.log()
     finally:
