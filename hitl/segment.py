@@ -132,7 +132,8 @@ class Segment:
         """The model; only a run that speaks has one, from when it first speaks."""
         if self.llm is None:
             assert self.make_model is not None
-            self.llm, self.history = await self.make_model()
+            made: tuple[LLM, Sequence[ChatMessage]] = await self._patiently(self.make_model)
+            self.llm, self.history = made
         return self.llm
 
     async def record(self) -> RunRecord:

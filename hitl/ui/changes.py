@@ -7,7 +7,7 @@ import streamlit as st
 from hitl.agent_writing import as_yaml
 from hitl.agents import AgentConfig
 from hitl.rules import Policy
-from hitl.ui import text
+from hitl.ui import live, text
 from hitl.ui.office import desk
 
 WORDS = {
@@ -31,6 +31,7 @@ def what_differs(agent: AgentConfig, changes: dict[str, Any]) -> list[str]:
 
 
 @st.dialog("Try a change", width="medium", position="right", icon=":material/tune:")
+@live.dialog
 def show_changes(conversation_id: str, agent_name: str) -> None:
     """A drawer to change the agent for this conversation, from the next message on."""
     original = desk().agents.get(agent_name)

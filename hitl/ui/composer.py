@@ -4,6 +4,7 @@ from collections.abc import Hashable
 
 import streamlit as st
 
+from hitl.errors import HitlError
 from hitl.journal import Run, ToolRequest
 from hitl.ui import live, text
 from hitl.ui.clicks import click, go_to
@@ -128,6 +129,14 @@ def _submit(conversation_id: str, agent_name: str) -> None:
 @click
 def send(conversation_id: str, agent_name: str, message: str) -> None:
     """Send a message; the first one makes the conversation. A widget's callback."""
+    try:
+        _send(conversation_id, agent_name, message)
+    except HitlError:
+        st.session_state["message"] = message  # it stays in the box
+        raise
+
+
+def _send(conversation_id: str, agent_name: str, message: str) -> None:
     if not conversation_id:
         _start(agent_name, message)
         return

@@ -8,13 +8,14 @@ import streamlit as st
 
 from hitl.journal import ModelCall, RunRecord
 from hitl.secrecy import masked_text, without_secrets
-from hitl.ui import text
+from hitl.ui import live, text
 from hitl.ui.card import draw_literal
 from hitl.ui.office import desk
 from hitl.ui.people import clock, duration
 
 
 @st.dialog("Details", width="large", icon=":material/data_object:")
+@live.dialog
 def show_details(run_id: str) -> None:
     """Every call of the model in a run."""
     calls, record = desk().details(run_id), desk().record(run_id)

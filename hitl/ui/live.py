@@ -8,7 +8,8 @@ database is away, areas keep what they show.
 import secrets
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -17,7 +18,9 @@ from hitl.memory import Memory, remembering
 from hitl.ui.clicks import follow_up, guarded
 from hitl.ui.listening import is_listening
 
+P = ParamSpec("P")
 T = TypeVar("T")
+NOT_NOW = "Not now: the database can't be reached. Try again when it is back."
 HEARTBEAT_SECONDS = 10
 NEVER = object()
 
@@ -126,6 +129,18 @@ def memory() -> Memory:
 def as_last_seen() -> AbstractContextManager[None]:
     """For as long as this lasts, what can't be read is as it was when this page read it last."""
     return remembering(memory())
+
+
+def dialog(draw: Callable[P, None]) -> Callable[P, None]:
+    """What a dialog draws, which is asked for by a click: it says itself if it can't be drawn."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        with as_last_seen():
+            if not guarded(lambda: draw(*args, **kwargs)):
+                st.warning(NOT_NOW, icon=":material/database_off:")
+
+    return drawn
 
 
 def once(key: Hashable, look: Callable[[], T]) -> T:

@@ -150,6 +150,31 @@ def test_a_message_that_can_not_be_sent_stays_in_the_box(
     shows(page, "I do.")
 
 
+def test_a_dialog_meanwhile_says_so(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    page = visit(server.url)
+    model.will(Reply("Hello."))
+    say(page, "Hello")
+    expect(button(page, "Details")).to_have_count(1)
+    line.cut()
+    expect(banner(page)).to_have_count(1)
+    button(page, "Details").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Not now: the database can't be reached.")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    page.keyboard.press("Escape")
+    button(page, "Try a change").click()
+    dialog.get_by_label("System prompt").fill("You are a poet.")
+    button(dialog, "Use this").click()
+    expect(dialog).to_contain_text("Not now: the database can't be reached.")
+    expect(dialog.get_by_label("System prompt")).to_have_value("You are a poet.")
+    line.restore()
+    expect(banner(page)).to_have_count(0)
+    button(dialog, "Use this").click()
+    shows(page, "Prompt changed")
+
+
 def test_a_page_that_is_opened_meanwhile_says_so_once_and_comes_alive_by_itself(
     server: AppServer, model: Model, visit: Visit, line: Line
 ) -> None:
