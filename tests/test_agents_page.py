@@ -122,7 +122,7 @@ def test_an_agent_is_shown_whole_and_literally(open_page: Open) -> None:
         "On the card: Pay `amount` with `pin`",
         "Whole number, at least 1 · required",
         "Text · secret · required",
-        "Text · `Thanks` if left out",
+        "Text · Thanks if left out",
         "One of cash, bank · optional",
         '"minimum": 1',
         "till.pay: ask",

@@ -16,28 +16,29 @@ from hitl.plain import value as value
 from hitl.plain import visible as visible
 
 MARKDOWN = re.compile(r"([\\`*_{}()<>#+\-.!|~$:^=&\"'/@])")
-# Streamlit's names of pictures, which it looks for in ready text, where no backslash helps.
+# Streamlit's names of pictures.
 NAMED = r"(?!\d\d:)[+-]?\w[\w+-]*:"
 # Its directives that need no brackets; what they stand for would be gone.
 COLORS = "red|orange|yellow|green|blue|violet|purple|gray|grey|primary|rainbow"
 BARE = rf"(?:shimmer|small|color|help|(?:{COLORS})(?:-background|-badge)?)(?![\w-])"
-# Images, footnotes, formulas, HTML, Streamlit's directives and icons; not if escaped already.
-ACTIVE = rf"!(?=\[)|\[(?=\^)|\$|<|:(?=:|[^\s:\[{{]+[\[{{])|(?<=:material)/|:(?={BARE})|:(?={NAMED})"
+# What ready text makes of itself, where no backslash helps: pictures by name, and links.
+MADE = rf":(?={NAMED}|//)|(?<=www)\.|(?<=[-.\w+])@(?=[-\w])"
+# Images, links, footnotes, formulas, HTML, Streamlit's directives, and what stands for another
+# character, even for one that can't be seen; not if escaped already.
+ACTIVE = rf"\[|\$|<|&(?=[#\w])|:(?=:|[^\s:\[{{]+[\[{{])|(?<=:material)/|:(?={BARE})|{MADE}"
 # Where ready text has to be broken, so that it makes no picture, link or arrow.
 BREAKS = re.compile(
-    rf"(?<=:)(?={NAMED}|//)|(?<=www)(?=\.)|(?<=\w@)(?=\w)"
+    rf"(?<=:)(?={NAMED}|//)|(?<=www)(?=\.)|(?<=[-.\w+]@)(?=[-\w])"
     r"|(?<=(?<!\S)[-<])(?=-(?!\S))|(?<=-)(?=>(?!\S))|(?<=(?<!\S)[<>~])(?==(?!\S))"
-    r"|(?<=(?<!\S)<)(?=->(?!\S))",
+    r"|(?<=(?<!\S)[-<])(?=->(?!\S))",
     re.IGNORECASE,
 )
 BREAK = ":small{}"  # takes no room, and parts what stands before from what stands behind
 BRACKETS = str.maketrans({"[": "&#91;", "]": "&#93;"})  # `st.badge` escapes them once more
 INDENT = re.compile(r"(^|\n)[ \t]+")
-# Where an address begins that a page makes a link of, with every backtick that touches it.
-ADDRESS = r":(?=//)|(?<=www)\."
 ESCAPED = r"\\[!-/:-@\[-`{-~]"
 DIAGRAM = re.compile(r"(`{3,}|~{3,})[ \t]*(\S*mermaid)", re.IGNORECASE)
-NAME = re.compile(f":{NAMED}")
+MAKES = re.compile(MADE, re.IGNORECASE)
 MARK = re.compile("\ue000(\\d+)\ue001")
 LINE_END, GAP = "\ue002", "\ue003"  # none of these four is left in a text by `visible`
 
@@ -98,7 +99,7 @@ def shorten(text: str, length: int) -> str:
 
 @lru_cache(maxsize=256)
 def prose(text: str) -> str:
-    """An assistant's Markdown without images, HTML, formulas and Streamlit's own directives.
+    """An assistant's Markdown without images, links, HTML, formulas and Streamlit's directives.
 
     Code keeps every character; outside of it, what would act is escaped. A text that acts even so
     becomes one block of code.
@@ -107,13 +108,19 @@ def prose(text: str) -> str:
     written = textwrap.dedent(visible(text, keep=IN_PROSE)).strip()
     written = _undrawn(written)
     active = _active(written)
-    if not active and "&" not in written and "\\" not in written:
+    if not active and "\\" not in written:
         return written
     in_code = _marks_in_code(_replaced(written, active, "\ue000{}\ue001"))
     escaped = [place for number, place in enumerate(active) if number not in in_code]
-    named = [place for place in escaped if NAME.match(written, place)]
-    harmless = _replaced(written, escaped, "\\{1}", dict.fromkeys(named, f"\\:{BREAK}"))
+    makes = [place for place in escaped if MAKES.match(written, place)]
+    broken = {place: _broken(written[place]) for place in makes}
+    harmless = _replaced(written, escaped, "\\{1}", broken)
     return _fenced(written) if _acts(harmless) else harmless
+
+
+def _broken(character: str) -> str:
+    """A character that makes something of ready text, parted from what it would make that of."""
+    return rf"{BREAK}\." if character == "." else rf"\{character}{BREAK}"
 
 
 def _undrawn(text: str) -> str:
@@ -131,8 +138,7 @@ def _undrawn(text: str) -> str:
 
 def _active(text: str) -> list[int]:
     """The places of characters that act unless they are in code."""
-    address = any("`" in word and makes_links(word) for word in re.split(r"[ \t\n]", text))
-    pattern = f"{ESCAPED}|({ACTIVE}{'|' + ADDRESS if address else ''})"
+    pattern = f"{ESCAPED}|({ACTIVE})"
     found = re.finditer(pattern, text, re.IGNORECASE)
     return [each.start() for each in found if each[1]]
 
@@ -174,7 +180,7 @@ def _is_surely_code(token: Token, lines: list[str]) -> bool:
 
 def _acts(markdown: str) -> bool:
     return any(
-        (is_text and NAME.search("".join(part.content for part in parts)))
+        (is_text and MAKES.search("".join(part.content for part in parts)))
         or any(_token_acts(part) for part in parts)
         for tokens in _readings(markdown)
         for is_text, parts in _grouped(tokens)
@@ -190,7 +196,7 @@ def _grouped(tokens: list[Token]) -> Iterator[tuple[bool, list[Token]]]:
 def _token_acts(token: Token) -> bool:
     if token.type == "text":
         return re.search(ACTIVE, token.content.replace(BREAK, "")) is not None
-    return token.type in ("image", "html_inline", "html_block")
+    return token.type in ("image", "link_open", "html_inline", "html_block")
 
 
 def _readings(markdown: str) -> list[list[Token]]:

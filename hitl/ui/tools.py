@@ -106,5 +106,6 @@ def _shape(field: FormField, facts: ToolFacts) -> str:
     elif field.default in (MISSING, None):
         words.append("optional")
     else:
-        words.append(f"{text.code(text.value(field.default))} if left out")
+        # No code here: its brackets would end the colour.
+        words.append(f"{text.label(text.value(field.default))} if left out")
     return f":gray[{' · '.join(words)}]"
