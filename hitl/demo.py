@@ -28,7 +28,7 @@ from llama_index.core.tools import BaseTool
 from pydantic import PrivateAttr
 
 from hitl.demo_script import DemoCall, DemoScript, DemoStep, Outcome, fill, fitting, read_scripts
-from hitl.toolcalls import Reading, read_outcome
+from hitl.outcomes import Reading, read_outcome
 
 MOST_PIECES = 150
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from hitl.errors import DeclarationError
-from hitl.toolcalls import Reading
+from hitl.outcomes import Reading
 
 # A pattern of open fields takes cubic time to miss: what is longer is off script, unread.
 LONGEST_MESSAGE = 1000

@@ -14,7 +14,7 @@ from hitl.errors import Refused
 from hitl.events import ToolRequestEvent
 from hitl.journal import Decision, Resolution, ToolRequest, Verdict
 from hitl.journal.values import require_decision, require_resolution
-from hitl.toolcalls import chat_of
+from hitl.outcomes import chat_of
 
 if TYPE_CHECKING:
     from hitl.desk import Desk

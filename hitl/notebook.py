@@ -15,9 +15,9 @@ from hitl.desk import Desk
 from hitl.engine import Engine
 from hitl.errors import NotFound
 from hitl.journal import Journal
+from hitl.outcomes import chat_of
 from hitl.settings import Settings
 from hitl.talk import Talk
-from hitl.toolcalls import chat_of
 
 BY = "Notebook"
 LEAVE_ON = ("", "quit")

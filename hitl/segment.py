@@ -31,8 +31,9 @@ from hitl.journal import (
 from hitl.journal.dispatch import IDEMPOTENT
 from hitl.journal.values import RequestStatus, RunStatus
 from hitl.limits import DEFAULT_LIMITS, Limits
+from hitl.outcomes import chat_of
 from hitl.repeats import marked, most_repeats
-from hitl.toolcalls import assistant_message, chat_of, check_calls
+from hitl.toolcalls import assistant_message, check_calls
 from hitl.validity import dispatch_of
 
 P = ParamSpec("P")

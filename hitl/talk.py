@@ -23,9 +23,9 @@ from hitl.journal import (
     ToolRequest,
 )
 from hitl.journal.values import REPLACED
+from hitl.outcomes import outcome_text
 from hitl.plain import Rows, value, visible
 from hitl.secrecy import masked
-from hitl.toolcalls import outcome_text
 
 YES, NO = ("y", "yes"), ("n", "no")
 APPROVE, RETRY, MESSAGE = "approve? [y/n/reason] ", "retry? [y/n] ", "\nYou: "

@@ -27,6 +27,7 @@ from hitl.execution import in_words, run_tool
 from hitl.journal import RunRecord, ToolRequest
 from hitl.journal.values import REPLACED
 from hitl.library import decide, start_in_memory
+from hitl.outcomes import FAILED, NO_SUCH_TOOL, chat_of, tool_message
 from hitl.secrecy import masked, without_secrets
 from hitl.segment import (
     End,
@@ -38,7 +39,6 @@ from hitl.segment import (
     WaitForTools,
     next_move,
 )
-from hitl.toolcalls import FAILED, NO_SUCH_TOOL, chat_of, tool_message
 
 logger = logging.getLogger("hitl.workflow")
 

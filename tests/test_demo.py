@@ -12,7 +12,7 @@ from hitl.demo import DemoLLM
 from hitl.demo_script import LONGEST_MESSAGE, find
 from hitl.errors import DeclarationError
 from hitl.journal.values import ToolRequest
-from hitl.toolcalls import tool_message
+from hitl.outcomes import tool_message
 
 ADDITION = {
     "when": ["{a:d} + {b:d}", "add {a:d} and {b:d}"],

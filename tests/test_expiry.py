@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hitl.journal import Approve, requests, rows
-from hitl.toolcalls import EXPIRED
+from hitl.outcomes import EXPIRED
 from hitl.verifying import verify
 from tests.openai_server import Call
 from tests.stage import BY, Stage, Till, agent

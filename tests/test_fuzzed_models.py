@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from hitl import HITLAgent, ToolApprovedEvent, ToolRequestEvent
 from hitl.errors import ModelError
-from hitl.toolcalls import read_outcome
+from hitl.outcomes import read_outcome
 from tests.openai_rules import violations_of_chat
 from tests.scripted import ScriptedModel
 from tests.stage import agent

@@ -10,7 +10,7 @@ from hitl import tool
 from hitl.errors import Refused
 from hitl.journal import Approve, ItDidNotHappen, ItWorked, Reject, RunAgain, ToolRequest
 from hitl.journal.dispatch import IDEMPOTENT
-from hitl.toolcalls import NOT_DONE, UNKNOWN, WORKED
+from hitl.outcomes import NOT_DONE, UNKNOWN, WORKED
 from hitl.verifying import verify
 from tests.openai_server import Call
 from tests.scripted import Gate, asks

@@ -12,7 +12,8 @@ from llama_index.core.tools import FunctionTool
 from hitl.errors import ModelError, NotFound, Refused
 from hitl.events import ToolRequestEvent
 from hitl.journal import Approve, ItDidNotHappen, Reject, RunRecord, requests
-from hitl.toolcalls import InvalidArguments, chat_of
+from hitl.outcomes import chat_of
+from hitl.toolcalls import InvalidArguments
 from tests.openai_rules import violations_of_chat
 from tests.openai_server import Call
 from tests.scripted import Gate, Said, asks

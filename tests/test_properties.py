@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hitl.journal import Approve, Reject, Run, RunRecord, ToolRequest
 from hitl.journal.values import OPEN, RequestStatus, RunStatus
+from hitl.outcomes import chat_of
 from hitl.segment import End, Leave, Speak, Start, WaitForPeople, WaitForTools, next_move
-from hitl.toolcalls import chat_of
 from tests.openai_rules import violations_of_chat
 from tests.openai_server import Call
 from tests.scripted import ScriptedModel, asks

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hitl.toolcalls import AGAIN, NOT_APPROVED
+from hitl.outcomes import AGAIN, NOT_APPROVED
 from hitl.verifying import verify
 from tests.openai_server import Call
 from tests.scripted import asks

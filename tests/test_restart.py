@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hitl.journal import Approve, ItDidNotHappen, ItWorked
-from hitl.toolcalls import NOT_DONE, WORKED
+from hitl.outcomes import NOT_DONE, WORKED
 from tests.doomed import clerk, live, model
 from tests.scripted import DEADLINE, Gate
 from tests.stage import BY, Stage, agent

@@ -7,7 +7,7 @@ import pytest
 from llama_index.core.tools import FunctionTool
 
 from hitl.journal import ToolRequest
-from hitl.toolcalls import DENIED
+from hitl.outcomes import DENIED
 from hitl.verifying import verify
 from tests.openai_server import Call
 from tests.scripted import Gate, asks

@@ -131,22 +131,24 @@ def interrupt(tx: Connection, run_id: str, *, ending: bool) -> None:
         change(tx, each, "unknown", running, status="unknown", ended_at=now())
     if not ending:
         return
-    for each in _with_status(tx, run_id, "pending", "approved"):
-        same = request.c.status == each.status
-        change(tx, each, "cancelled", same, status="cancelled", ended_at=now())
+    _cancel_unstarted(tx, run_id)
     for each in _with_status(tx, run_id, "unknown"):
         if each.is_in_doubt:
             change(tx, each, "left unknown", request.c.resolved_at.is_(None), resolved_at=now())
 
 
-def cancel_unstarted(tx: Connection, run_id: str) -> bool:
-    """Cancel what has not started; whether a call that had started is in doubt since now."""
-    running = _with_status(tx, run_id, "running")
+def break_off(tx: Connection, run_id: str) -> bool:
+    """Stop what goes on in a run; whether a call that had started is in doubt since now."""
+    had_started = bool(_with_status(tx, run_id, "running"))
     interrupt(tx, run_id, ending=False)
+    _cancel_unstarted(tx, run_id)
+    return had_started
+
+
+def _cancel_unstarted(tx: Connection, run_id: str) -> None:
     for each in _with_status(tx, run_id, "pending", "approved"):
         same = request.c.status == each.status
         change(tx, each, "cancelled", same, status="cancelled", ended_at=now())
-    return bool(running)
 
 
 def _with_status(tx: Connection, run_id: str, *statuses: RequestStatus) -> list[ToolRequest]:

@@ -19,7 +19,7 @@ from hitl.journal import conversations, runs
 from hitl.journal.journal import Journal
 from hitl.journal.tables import conversation
 from hitl.journal.values import RunRecord
-from hitl.toolcalls import chat_of
+from hitl.outcomes import chat_of
 from hitl.window import cut_results, from_first_turn, newest_turns, tokens_of
 
 BATCH = 50

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import Refused, RunLost
 from hitl.journal import model_calls
-from hitl.journal.dispatch import cancel_unstarted, interrupt
+from hitl.journal.dispatch import break_off, interrupt
 from hitl.journal.requests import ask
 from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
 from hitl.journal.tables import WAITS, conversation, message, readable, run
@@ -334,7 +334,7 @@ def stop(tx: Connection, run_id: str, by: str) -> bool:
     found = find(tx, Run, run_id)
     if found is None or not found.is_active:
         return False
-    if cancel_unstarted(tx, run_id):
+    if break_off(tx, run_id):
         tx.execute(
             update(run)
             .where(run.c.id == run_id)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from hitl.toolcalls import WORKED
+from hitl.outcomes import WORKED
 from tests.browser.app_server import AppServer, running, until
 from tests.browser.conftest import Visit, endpoint
 from tests.browser.model import Held, Model, pay
