@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +343,8 @@ class Counter:
             encoding="utf-8",
             timeout=DEADLINE,
             dimensions=(50, 100),
+            # Tests that run in the background ignore Ctrl-C, and so would what they start.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         self.terminals.append(child)
         return child
