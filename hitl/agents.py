@@ -4,17 +4,19 @@ import copy
 import inspect
 import string
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args
 
 from llama_index.core.tools import AsyncBaseTool, BaseTool, adapt_to_async_tool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hitl.errors import DeclarationError
+from hitl.previews import Preview
 from hitl.rules import ALLOW, ASK, Policy, strictest
 from hitl.spans import Span
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Risk = Literal["low", "medium", "high"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,16 @@ class ToolFacts:
         secret: names of the arguments that a card masks until they are revealed.
         idempotent: whether doing it twice is the same as doing it once, so that a call that was
             cut off runs again by itself.
+        risk: how bad a wrong call would be.
+        preview: what a card shows of what would happen.
     """
 
     sentence: str | None = None
     secret: tuple[str, ...] = ()
     idempotent: bool = False
+    # Not in `repr`, which a tool's fingerprint is made of: a call does the same without them.
+    risk: Risk | None = field(default=None, repr=False)
+    preview: Preview | None = field(default=None, repr=False)
 
     def names_in_sentence(self) -> list[str]:
         return [name for _, name, _, _ in string.Formatter().parse(self.sentence or "") if name]
@@ -41,6 +48,8 @@ def tool(
     sentence: str | None = None,
     secret: tuple[str, ...] | list[str] = (),
     idempotent: bool = False,
+    risk: Risk | None = None,
+    preview: Preview | None = None,
 ) -> Callable[[Function], Function]:
     """Declare beside a function what a reviewer should know about it.
 
@@ -48,12 +57,15 @@ def tool(
         sentence: a template of plain argument names: `Refund {amount} to {customer}`.
         secret: names of arguments that are masked on cards.
         idempotent: whether doing it twice is the same as doing it once.
+        risk: "low", "medium" or "high": how bad a wrong call would be.
+        preview: what a card shows of what would happen, of a kind that can have no side effects.
 
     Raises:
         DeclarationError: if the sentence holds anything but plain names of the function's
-            arguments, or `secret` names an argument that the function does not have.
+            arguments, if `secret` or the preview names an argument that the function does not
+            have, or there is no such risk.
     """
-    facts = ToolFacts(sentence, tuple(secret), idempotent)
+    facts = ToolFacts(sentence, tuple(secret), idempotent, risk, preview)
 
     def declare(function: Function) -> Function:
         _check_declaration(function, facts)
@@ -77,7 +89,13 @@ def _check_declaration(function: Callable[..., Any], facts: ToolFacts) -> None:
                 f"the sentence of tool {function.__name__!r} may hold plain argument names only, "
                 f"not {{{name}}}"
             )
-    for name in [*facts.names_in_sentence(), *facts.secret]:
+    if facts.risk not in (None, *get_args(Risk)):
+        raise DeclarationError(
+            f"tool {function.__name__!r}: risk must be one of {', '.join(get_args(Risk))}, "
+            f"not {facts.risk!r}"
+        )
+    in_preview = facts.preview.argument_names() if facts.preview else []
+    for name in [*facts.names_in_sentence(), *facts.secret, *in_preview]:
         if name not in arguments:
             raise DeclarationError(
                 f"tool {function.__name__!r} has no argument {name!r}; it has "
