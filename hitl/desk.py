@@ -12,10 +12,12 @@ from hitl.journal import (
     Approve,
     Decision,
     Resolution,
+    Scope,
     Verdict,
     conversations,
     deeds,
     dispatch,
+    grants,
     requests,
     runs,
 )
@@ -87,11 +89,14 @@ class Desk(Views):
         return run_id
 
     def decide(self, request_id: str, decision: Decision, *, by: str) -> Verdict:
-        """Approve or reject a request; only one decision ever counts.
+        """Approve or reject a request, or answer in its place; only one decision ever counts.
+
+        It takes effect at once, or after `undo_seconds`.
 
         Raises:
             InvalidArguments: if edited arguments don't fit the tool, or its rules forbid them.
-            TypeError: if it is neither `Approve` nor `Reject`.
+            Refused: if it is an answer without words.
+            TypeError: if it is no decision.
         """
         require_decision(decision)
         request = self.request(request_id)
@@ -101,9 +106,42 @@ class Desk(Views):
             agent = self.present_agent_of(self.record(request.run_id).run)
             checked = edited(agent, request.tool, request.arguments, decision.arguments)
             decision = replace(decision, arguments=checked.arguments)
-        verdict = self.journal.write(requests.decide, request_id, decision, by)
+        verdict = self.journal.write(requests.decide, request_id, decision, by, self.undo_seconds)
         self.engine.look(request.run_id)
         return verdict
+
+    def undo(self, request_id: str, *, by: str) -> Verdict:
+        """Take a decision back, if it has not taken effect yet."""
+        verdict = self.journal.write(requests.take_back, request_id, by)
+        self.engine.look()
+        return verdict
+
+    def grant(self, request_id: str, scope: Scope, *, by: str) -> Verdict:
+        """Approve a request, and let others like it run without asking from now on.
+
+        Args:
+            scope: "call" for exactly these arguments, "conversation" for the tool in this one,
+                "agent" for the tool of this agent wherever it is used.
+
+        Raises:
+            Refused: if the tool's rules don't let anybody grant it.
+        """
+        request = self.request(request_id)
+        if request is None:
+            return Verdict(False, None)
+        if refusal := self.why_no_grant(request):
+            raise Refused(refusal)
+        verdict = self.journal.write(deeds.grant, request_id, scope, by, self.undo_seconds)
+        self.engine.look(request.run_id)
+        return verdict
+
+    def revoke(self, grant_id: str, *, by: str) -> bool:
+        """End a grant; what was queued under it waits for a person. False if it had ended."""
+        revoked = self.journal.write(grants.revoke, grant_id, by)
+        for request_id in self.journal.read(grants.queued, grant_id):
+            self.journal.write(requests.ask_after_all, request_id)
+        self.engine.look()
+        return revoked
 
     def resolve(self, request_id: str, resolution: Resolution, *, by: str) -> Verdict:
         """Say what came of a call whose outcome is unknown, or have it run again.

@@ -19,6 +19,7 @@ DENIED = "Not allowed by the agent's rules. Nothing was executed. The rule: "
 AGAIN = "The same was rejected before, and nothing was executed since."
 CANCELLED = "Not executed: the run was stopped before this call could start."
 EXPIRED = "Not executed: nobody decided in time."
+ANSWERED = "Not executed. A person answered in the tool's place:"
 NO_SUCH_TOOL = "Tool {} does not exist"
 EDITED = "A person changed the arguments before approving. What ran: "
 
@@ -39,6 +40,8 @@ def outcome_text(request: ToolRequest) -> str:
             again = f" {AGAIN}" if request.decision is None else ""
             reason = f" Reason: {request.reason}" if request.reason else ""
             return f"{NOT_APPROVED} {NOT_EXECUTED}{again}{reason}"
+        case "answered":
+            return f"{ANSWERED} {request.result or ''}"
         case "denied":
             return f"{DENIED}{request.rule}"
         case "cancelled":
@@ -53,7 +56,7 @@ def outcome_text(request: ToolRequest) -> str:
             return f"{NOT_DONE} {request.result or ''}".rstrip()
         case "succeeded" | "failed":
             return _with_edit(request, request.result or "")
-        case "pending" | "approved" | "running" | "void" | "repeated":
+        case "pending" | "decided" | "approved" | "running" | "void" | "repeated":
             raise ValueError(f"request {request.id} has no outcome yet")
 
 
@@ -79,6 +82,7 @@ class Reading:
         "unknown",
         "worked",
         "not_done",
+        "answered",
         "denied",
         "cancelled",
         "expired",
@@ -98,6 +102,8 @@ def read_outcome(text: str) -> Reading:
         return Reading("rejected", text.partition("Reason: ")[2])
     if text.startswith(FAILED):
         return Reading("failed", text.removeprefix(FAILED), ran_with)
+    if text.startswith(ANSWERED):
+        return Reading("answered", text.removeprefix(ANSWERED).removeprefix(" "))
     if text.startswith(DENIED):
         return Reading("denied", text.removeprefix(DENIED))
     if text.startswith(WORKED):

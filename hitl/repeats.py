@@ -37,8 +37,13 @@ def _is_same(request: ToolRequest, call: ToolCall) -> bool:
 
 
 def _something_ran_since(record: RunRecord, rejection: ToolRequest) -> bool:
+    """Whether the agent did, or learned, something since: only then is the call worth a new look."""
     since = rejection.decided_at or 0
-    return any((request.started_at or 0) > since for request in record.requests)
+    return any(
+        (request.started_at or 0) > since
+        or (request.status == "answered" and (request.decided_at or 0) > since)
+        for request in record.requests
+    )
 
 
 def most_repeats(record: RunRecord) -> int:

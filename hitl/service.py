@@ -44,4 +44,4 @@ def open_desk(settings: Settings) -> Desk:
         limits=settings.limits,
     )
     engine.start()
-    return Desk(journal, engine, registry)
+    return Desk(journal, engine, registry, undo_seconds=settings.undo_seconds)

@@ -73,6 +73,20 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _seconds_or_none(text: str) -> float:
+    """a number of seconds from 0 to 60"""
+    if not 0 <= (number := float(text)) <= 60:
+        raise ValueError
+    return number
+
+
+def _moment(text: str) -> float:
+    """a number of seconds, 0 or more"""
+    if not 0 <= (number := float(text)) < math.inf:
+        raise ValueError
+    return number
+
+
 def _folder(text: str) -> Path:
     """a folder"""
     return Path(text).expanduser().absolute()
@@ -109,7 +123,11 @@ class Settings:
         database_url: `HITL_DATABASE_URL`, by default `sqlite:///<data_dir>/hitl.sqlite`.
         agents_dir: `HITL_AGENTS_DIR`, by default `agents` in the project's folder.
         allow_anonymous: `HITL_ALLOW_ANONYMOUS`, 1 to listen on other addresses without sign-in.
+        arm_seconds: `HITL_ARM_SECONDS`, by default 0.6: how long a card's buttons must have stood
+            still before they can be clicked; 0 for no such pause.
         signing_key: `HITL_SIGNING_KEY`, at least 16 characters; makes the audit's chain an HMAC.
+        undo_seconds: `HITL_UNDO_SECONDS`, for how long a decision can be taken back before it takes
+            effect, at most 60; by default 0, at once.
         max_message: `HITL_MAX_MESSAGE`, characters of a user's message; like the following, its
             default and meaning are those of `Limits`.
         max_arguments: `HITL_MAX_ARGUMENTS`, characters of one call's arguments.
@@ -130,9 +148,11 @@ class Settings:
     database_url: str = _from("HITL_DATABASE_URL", read=_database_url, default="", secret=True)
     agents_dir: Path = _from("HITL_AGENTS_DIR", read=_folder, default=ROOT / "agents")
     allow_anonymous: bool = _from("HITL_ALLOW_ANONYMOUS", read=_switch, default=False)
+    arm_seconds: float = _from("HITL_ARM_SECONDS", read=_moment, default=0.6)
     signing_key: str | None = _from(
         "HITL_SIGNING_KEY", read=_signing_key, default=None, secret=True
     )
+    undo_seconds: float = _from("HITL_UNDO_SECONDS", read=_seconds_or_none, default=0.0)
     max_message: int = _from("HITL_MAX_MESSAGE", read=_count, default=Limits.message)
     max_arguments: int = _from("HITL_MAX_ARGUMENTS", read=_count, default=Limits.arguments)
     max_result: int = _from("HITL_MAX_RESULT", read=_result_characters, default=Limits.result)

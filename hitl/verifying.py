@@ -11,7 +11,7 @@ from hitl.canonical import canonical
 from hitl.journal import audit
 from hitl.journal.receipts import receipt_of, sha256
 from hitl.journal.rows import fetch
-from hitl.journal.tables import audit_head, run, tool_request
+from hitl.journal.tables import audit_head, run, tool_grant, tool_request
 from hitl.journal.values import ToolRequest
 
 
@@ -46,6 +46,7 @@ class _Chain:
     signed: bool = False
     heads: dict[int, str] = field(default_factory=dict)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    grants: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def read(self, row: dict[str, Any]) -> None:
         """Take in the next row of the chain.
@@ -73,12 +74,22 @@ class _Chain:
         """Note what a request is after this entry; what starts must be what was decided."""
         before, new = self.columns.get(body["request"], {}), body["set"]
         after = {**before, **new}
+        if "grant" in body:
+            given = body["grant"]
+            self.grants[given["id"]] = {**self.grants.get(given["id"], {}), **given}
+        starts = new.get("status") in ("approved", "running")
+        if starts and after.get("grant_id") and not self._holds(after["grant_id"]):
+            raise Broken(f"{place}: no grant {after['grant_id']} held at that moment")
         if new.get("status") == "running" and before.get("receipt_sha256") is not None:
             if new["receipt_sha256"] != before["receipt_sha256"]:
                 raise Broken(f"{place}: what started is not what was approved")
             if before["status"] != "approved":
                 raise Broken(f"{place}: it started without an approval")
         self.columns[body["request"]] = after
+
+    def _holds(self, grant_id: str) -> bool:
+        grant = self.grants.get(grant_id)
+        return grant is not None and grant["ended_at"] is None
 
 
 def verify_entries(
@@ -138,7 +149,22 @@ def verify(tx: Connection, *, key: str | None = None, head: str | None = None) -
         raise Broken(f"request {request_id}: the audit knows it, the journal does not")
     for request in found.values():
         _check_request(request, chain.columns.get(request.id), agents.get(request.run_id))
+    _check_grants(tx, chain, found)
     return _verified(chain, head)
+
+
+def _check_grants(tx: Connection, chain: _Chain, requests: dict[str, ToolRequest]) -> None:
+    rows = {row.id: dict(row._mapping) for row in tx.execute(select(tool_grant))}
+    for grant_id in chain.grants.keys() ^ rows.keys():
+        knows, other = ("audit", "journal") if grant_id in chain.grants else ("journal", "audit")
+        raise Broken(f"grant {grant_id}: the {knows} knows it, the {other} does not")
+    for grant_id, row in rows.items():
+        given_with = requests.get(row["request_id"])
+        if given_with is None:
+            raise Broken(f"grant {grant_id}: there is no request {row['request_id']}")
+        for name, value in audit.as_audited(row, given_with).items():
+            if canonical([value]) != canonical([chain.grants[grant_id].get(name)]):
+                raise Broken(f"grant {grant_id}, column {name}: it is not what the audit says")
 
 
 def _rows(tx: Connection) -> Iterator[dict[str, Any]]:

@@ -6,14 +6,19 @@ from llama_index.core.llms import ChatMessage
 
 from hitl.agents import AgentConfig
 from hitl.engine import Engine
+from hitl.errors import NotFound
+from hitl.fingerprints import fingerprint
 from hitl.journal import (
     Conversation,
+    Grant,
+    GrantUse,
     Journal,
     ModelCall,
     Run,
     RunRecord,
     ToolRequest,
     conversations,
+    grants,
     model_calls,
     requests,
     runs,
@@ -27,12 +32,20 @@ class Views:
 
     Args:
         kind: the kind of conversations that are started here.
+        undo_seconds: how long a decision can be taken back before it takes effect.
     """
 
     def __init__(
-        self, journal: Journal, engine: Engine, agents: Agents, *, kind: str = "chat"
+        self,
+        journal: Journal,
+        engine: Engine,
+        agents: Agents,
+        *,
+        kind: str = "chat",
+        undo_seconds: float = 0.0,
     ) -> None:
         self.journal, self.engine, self.agents, self.kind = journal, engine, agents, kind
+        self.undo_seconds = undo_seconds
 
     def recent(self, search: str = "") -> list[Conversation]:
         """Conversations, newest first, that contain `search`."""
@@ -92,6 +105,10 @@ class Views:
         """How many requests wait for a person, over all conversations."""
         return self.journal.read(requests.count_pending)
 
+    def glance(self, most: int = 10) -> requests.Glance:
+        """What waits for a person in short: how many, the newest, and what expires first."""
+        return self.journal.read(requests.glance, most)
+
     def request(self, request_id: str) -> ToolRequest | None:
         """The request as it stands now, or None."""
         return self.journal.read(requests.get, request_id)
@@ -136,6 +153,28 @@ class Views:
         """
         conversation = self.conversation(run.conversation_id)
         return present_agent(self.agents, run, self.agent_of(run), conversation.changes)
+
+    def grants(self) -> list[GrantUse]:
+        """All grants with their use: those that hold first, the newest first."""
+        return self.journal.read(grants.everything)
+
+    def grant_of(self, request: ToolRequest) -> Grant | None:
+        """The grant that answered a request in a person's place, if one did."""
+        return self.journal.read(grants.get, request.grant_id) if request.grant_id else None
+
+    def why_no_grant(self, request: ToolRequest) -> str | None:
+        """Why no grant can be given for requests like this one; None if one can."""
+        try:
+            agent = self.present_agent_of(self.record(request.run_id).run)
+        except NotFound:
+            return "The agent is gone, so nobody can grant this."
+        tool = agent.tool(request.tool)
+        if tool is None or fingerprint(tool) != request.fingerprint:
+            return "The tool changed since this was asked, so nobody can grant it."
+        ruling = agent.policy(request.tool).ruling(request.arguments, request.origins)
+        if ruling.verb not in ("ask", "allow"):
+            return f"The agent's rules let nobody grant this: {ruling.rule}."
+        return None
 
     def can_run(self, request: ToolRequest) -> bool:
         """Whether the engine here would carry out an approval of this request.

@@ -166,6 +166,8 @@ async def _announce_anew(segment: Segment, ctx: Context, request_id: str) -> Loo
     for request in (await segment.record()).requests:
         if request.replaces == request_id:
             _announce(ctx, request)
+        elif request.id == request_id and request.status == "pending":  # its grant has ended
+            segment.started.discard(request_id)
     return LookEvent()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from llama_index.core.llms import LLM, ChatMessage
@@ -118,6 +119,7 @@ class Engine:
             while True:
                 self._wake.clear()
                 await self._guarded(self._expire)
+                await self._guarded(self._let_decisions_count)
                 await self._guarded(self._start_due_runs)
                 await self._wake.wait()
         finally:
@@ -190,6 +192,15 @@ class Engine:
         """End what nobody answered in time."""
         for request_id in await self.journal.aread(requests.overdue):
             await self.journal.awrite(requests.expire, request_id)
+
+    async def _let_decisions_count(self) -> None:
+        """Let those take effect that can't be taken back any more, and come back for the others."""
+        for request in await self.journal.aread(requests.to_take_effect):
+            left = (request.effective_at or 0) - time.time()
+            if left > 0:
+                asyncio.get_running_loop().call_later(left, self._wake.set)
+            elif await self.journal.awrite(requests.take_effect, request.id):
+                self._poke(request.run_id)
 
     async def _start_due_runs(self) -> None:
         if self._stopping:

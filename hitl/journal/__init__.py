@@ -2,9 +2,12 @@
 
 from hitl.journal.journal import Journal
 from hitl.journal.values import (
+    Answer,
     Approve,
     Conversation,
     Decision,
+    Grant,
+    GrantUse,
     ItDidNotHappen,
     ItWorked,
     ModelCall,
@@ -13,15 +16,19 @@ from hitl.journal.values import (
     Run,
     RunAgain,
     RunRecord,
+    Scope,
     ToolCall,
     ToolRequest,
     Verdict,
 )
 
 __all__ = [
+    "Answer",
     "Approve",
     "Conversation",
     "Decision",
+    "Grant",
+    "GrantUse",
     "ItDidNotHappen",
     "ItWorked",
     "Journal",
@@ -31,6 +38,7 @@ __all__ = [
     "Run",
     "RunAgain",
     "RunRecord",
+    "Scope",
     "ToolCall",
     "ToolRequest",
     "Verdict",

@@ -22,15 +22,31 @@ from hitl.secrecy import concealed
 BEGINNING = ""
 
 
-def note(tx: Connection, kind: str, request: ToolRequest, values: dict[str, Any]) -> None:
+def note(
+    tx: Connection, kind: str, request: ToolRequest, values: dict[str, Any], by: str | None = None
+) -> None:
     """Note a change of a request; it is appended to the chain before the transaction ends.
 
     Args:
         kind: what happened: "asked", "approved", "started", …
         request: as it was before the change, or as it was made.
         values: the columns that changed.
+        by: who did it, where no column says so.
     """
     entry = {"kind": kind, "request": request.id, "set": as_audited(values, request)}
+    said = {} if by is None else {"by": readable(by)}
+    tx.info.setdefault("audit", []).append(entry | said)
+
+
+def note_grant(tx: Connection, kind: str, request: ToolRequest, values: dict[str, Any]) -> None:
+    """Note that a grant was given, or ended.
+
+    Args:
+        request: where it was given.
+        values: the columns of the grant that are new.
+    """
+    grant = as_audited(values, request)
+    entry = {"kind": kind, "request": request.id, "set": {}, "grant": grant}
     tx.info.setdefault("audit", []).append(entry)
 
 

@@ -4,9 +4,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from hitl.journal import conversations, requests, runs
+from hitl.journal import conversations, grants, requests, runs
 from hitl.journal.rows import find
-from hitl.journal.values import Conversation, Reject, Run, RunStatus, ToolCall, ToolRequest
+from hitl.journal.values import (
+    Approve,
+    Conversation,
+    Reject,
+    Run,
+    RunStatus,
+    Scope,
+    ToolCall,
+    ToolRequest,
+    Verdict,
+)
 
 TITLE_LENGTH = 60
 
@@ -76,6 +86,15 @@ def reject_and_send(
     for answered in {request.run_id for request in rejected}:
         runs.supersede(tx, answered)
     return rejected
+
+
+def grant(tx: Connection, request_id: str, scope: Scope, by: str, undo: float) -> Verdict:
+    """Approve a request and write down a grant for others like it; both, or neither."""
+    verdict = requests.decide(tx, request_id, Approve(), by, undo)
+    if verdict.accepted and verdict.request is not None:
+        of = conversations.record(tx, verdict.request.run_id).run
+        grants.give(tx, verdict.request, of.agent, scope, by)
+    return verdict
 
 
 def fork(tx: Connection, conversation: Conversation, run: Run) -> str:

@@ -7,12 +7,22 @@ from typing import Any, assert_never
 from sqlalchemy import Connection, select
 
 from hitl.errors import Refused
+from hitl.journal import grants
 from hitl.journal.receipts import receipt_of
-from hitl.journal.requests import add, change, move_on, next_id, substitute, with_receipt
+from hitl.journal.requests import (
+    add,
+    ask_after_all,
+    change,
+    move_on,
+    next_id,
+    substitute,
+    with_receipt,
+)
 from hitl.journal.rows import fetch, find, now, touch_run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import (
     ACTIVE,
+    UNSTARTED,
     ItDidNotHappen,
     ItWorked,
     RequestStatus,
@@ -70,6 +80,9 @@ def claim(
     if found.status == "running" and found.claim == token:
         return found
     if found.status != "approved":
+        return None
+    if found.grant_id is not None and not grants.holds(tx, found.grant_id):
+        ask_after_all(tx, request_id)
         return None
     if dispatch.changed is not None:
         _void(tx, of, found, dispatch)
@@ -146,7 +159,7 @@ def break_off(tx: Connection, run_id: str) -> bool:
 
 
 def _cancel_unstarted(tx: Connection, run_id: str) -> None:
-    for each in _with_status(tx, run_id, "pending", "approved"):
+    for each in _with_status(tx, run_id, *UNSTARTED):
         same = request.c.status == each.status
         change(tx, each, "cancelled", same, status="cancelled", ended_at=now())
 

@@ -5,16 +5,17 @@ Every change goes through `add` or `change`, which note it for the audit.
 
 import secrets
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, assert_never
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
-from hitl.journal import audit
+from hitl.journal import audit, grants
 from hitl.journal.receipts import receipt_of
 from hitl.journal.rows import changes, fetch, find, now, touch_run
 from hitl.journal.tables import WAITS, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import (
+    Answer,
     Approve,
     Decision,
     Reject,
@@ -27,7 +28,19 @@ from hitl.journal.values import (
 )
 
 POLICY = "the agent's policy"
+UNDECIDED: dict[str, Any] = dict.fromkeys(
+    ("decision", "decided_at", "decided_by", "receipt", "receipt_sha256", "effective_at")
+)
+EFFECTS: dict[str | None, RequestStatus] = {
+    "approve": "approved",
+    "reject": "rejected",
+    "answer": "answered",
+}
 EARLIER = "the earlier rejection"
+DECIDING = (
+    *("status", "decision", "edited", "decided_at", "decided_by", "reason", "result"),
+    *("ended_at", "effective_at", "receipt", "receipt_sha256"),
+)
 
 
 # Asked
@@ -37,7 +50,45 @@ def ask(tx: Connection, of: Run, turn: int, calls: list[ToolCall]) -> None:
     """Write down the calls of one of the model's messages, in its order."""
     at = now()
     for place, call in enumerate(calls):
-        add(tx, "asked", _asked(of, f"{of.id}-{turn}-{place}", turn, place, call, at))
+        asked = _asked(of, f"{of.id}-{turn}-{place}", turn, place, call, at)
+        if asked.status == "pending" and call.grantable and not call.earlier:
+            asked = _under_a_grant(tx, of, call, asked)
+        add(tx, "asked", asked)
+
+
+def _under_a_grant(tx: Connection, of: Run, call: ToolCall, asked: ToolRequest) -> ToolRequest:
+    """The request, answered by a grant if one covers it."""
+    grant = grants.covering(tx, of, call)
+    if grant is None:
+        return asked
+    granted = replace(
+        asked,
+        asks=False,
+        status="approved",
+        decided_at=asked.asked_at,
+        decided_by=grant.granted_by,
+        expires_at=None,
+        grant_id=grant.id,
+    )
+    return with_receipt(granted, of.agent)
+
+
+def ask_after_all(tx: Connection, request_id: str) -> bool:
+    """Put a request before a person whose grant ended before it started; whether it was one."""
+    before = find(tx, ToolRequest, request_id)
+    if before is None or before.grant_id is None or grants.holds(tx, before.grant_id):
+        return False
+    touch_run(tx, before.run_id)
+    return change(
+        tx,
+        before,
+        "grant ended",
+        request.c.status == "approved",
+        status="pending",
+        asks=True,
+        grant_id=None,
+        **UNDECIDED,
+    )
 
 
 def _asked(
@@ -81,6 +132,9 @@ def _asked(
         claim=None,
         resolved_by=None,
         resolved_at=None,
+        origins=call.origins,
+        grant_id=None,
+        effective_at=None,
     )
     if call.rejected_again is not None and status == "rejected":
         return replace(asked, decided_by=EARLIER, reason=call.rejected_again)
@@ -109,11 +163,18 @@ def add(tx: Connection, kind: str, asked: ToolRequest) -> None:
     audit.note(tx, kind, asked, vars(asked))
 
 
-def change(tx: Connection, before: ToolRequest, kind: str, *conditions: Any, **values: Any) -> bool:
+def change(
+    tx: Connection,
+    before: ToolRequest,
+    kind: str,
+    *conditions: Any,
+    by: str | None = None,
+    **values: Any,
+) -> bool:
     """Change a request if it is still as `conditions` say, and note that; whether it was."""
     won = changes(tx, update(request).where(request.c.id == before.id, *conditions).values(values))
     if won:
-        audit.note(tx, kind, before, values)
+        audit.note(tx, kind, before, values, by)
     return won
 
 
@@ -146,39 +207,90 @@ def next_id(tx: Connection, old: ToolRequest) -> str:
 # Decided
 
 
-def decide(tx: Connection, request_id: str, decision: Decision, by: str) -> Verdict:
-    """The only way from `pending` to a person's yes or no. One decision wins; it is told so.
+def decide(
+    tx: Connection, request_id: str, decision: Decision, by: str, undo: float = 0.0
+) -> Verdict:
+    """The only way from `pending` to a person's word. One decision wins; it is told so.
+
+    Args:
+        undo: seconds for which it can be taken back before it takes effect.
 
     Raises:
-        TypeError: if it is neither `Approve` nor `Reject`.
+        TypeError: if it is no decision.
+        Refused: if it is an answer without words.
     """
     require_decision(decision)
     before = find(tx, ToolRequest, request_id)
     if before is None:
         return Verdict(False, None)
     touch_run(tx, before.run_id)
-    decided = _decided(before, decision, by, _agent_of(tx, before))
-    names = ("status", "decision", "edited", "decided_at", "decided_by", "reason", "ended_at")
-    values = {name: getattr(decided, name) for name in (*names, "receipt", "receipt_sha256")}
+    decided = _decided(before, decision, by, _agent_of(tx, before), undo)
+    values = {name: getattr(decided, name) for name in DECIDING}
     in_time = or_(request.c.expires_at.is_(None), request.c.expires_at > now())
     won = change(tx, before, decided.status, request.c.status == "pending", in_time, **values)
-    if won:
-        move_on(tx, before.run_id)
-    else:
+    if not won:
         expire(tx, request_id)
+    elif decided.status != "decided":
+        move_on(tx, before.run_id)
     return Verdict(won, find(tx, ToolRequest, request_id))
 
 
-def _decided(before: ToolRequest, decision: Decision, by: str, agent: str) -> ToolRequest:
+def _decided(
+    before: ToolRequest, decision: Decision, by: str, agent: str, undo: float
+) -> ToolRequest:
     at = now()
+    decided = replace(before, decided_at=at, decided_by=by)
     match decision:
         case Approve(arguments, reason):
             edited = before.edited if arguments is None else arguments
-            decided = replace(before, status="approved", decision="approve", edited=edited)
+            decided = replace(decided, decision="approve", edited=edited, reason=reason)
         case Reject(reason):
-            decided = replace(before, status="rejected", decision="reject", ended_at=at)
-    decided = replace(decided, decided_at=at, decided_by=by, reason=reason)
+            decided = replace(decided, decision="reject", reason=reason)
+        case Answer(text):
+            decided = replace(decided, decision="answer", result=text)
+        case _:
+            assert_never(decision)
+    if undo > 0:
+        decided = replace(decided, status="decided", effective_at=at + undo)
+    else:
+        decided = replace(decided, **_effect(decided, at))
     return with_receipt(decided, agent)
+
+
+def _effect(decided: ToolRequest, at: float) -> dict[str, Any]:
+    """The columns that a decision changes when it takes effect."""
+    status = EFFECTS[decided.decision]
+    return {"status": status, "ended_at": None if status == "approved" else at}
+
+
+def take_effect(tx: Connection, request_id: str) -> bool:
+    """Let a decision count that can't be taken back any more; False if that is not due."""
+    before = find(tx, ToolRequest, request_id)
+    if before is None or before.status != "decided" or (before.effective_at or 0) > now():
+        return False
+    touch_run(tx, before.run_id)
+    effect = _effect(before, now())
+    due = (request.c.status == "decided", request.c.effective_at <= now())
+    won = change(tx, before, effect["status"], *due, **effect)
+    if won:
+        move_on(tx, before.run_id)
+    return won
+
+
+def take_back(tx: Connection, request_id: str, by: str) -> Verdict:
+    """Take back a decision that has not taken effect yet: the request waits again."""
+    before = find(tx, ToolRequest, request_id)
+    if before is None:
+        return Verdict(False, None)
+    touch_run(tx, before.run_id)
+    # What stands for another request may have been asked with arguments that a person changed.
+    edited = before.edited if before.replaces else None
+    values = {"status": "pending", "edited": edited, "reason": "", "result": None, **UNDECIDED}
+    in_time = (request.c.status == "decided", request.c.effective_at > now())
+    won = change(tx, before, "taken back", *in_time, by=by, **values)
+    if won:
+        grants.take_back(tx, request_id, by)
+    return Verdict(won, find(tx, ToolRequest, request_id))
 
 
 def _agent_of(tx: Connection, asked: ToolRequest) -> str:
@@ -195,7 +307,12 @@ def move_on(tx: Connection, run_id: str) -> None:
 def overdue(tx: Connection) -> list[str]:
     """Ids of requests that nobody answered in time."""
     query = select(request.c.id).where(request.c.expires_at <= now(), request.c.status == "pending")
-    return [row.id for row in tx.execute(query)]
+    return list(tx.execute(query).scalars())
+
+
+def to_take_effect(tx: Connection) -> list[ToolRequest]:
+    """Requests whose decisions can still be taken back."""
+    return fetch(tx, ToolRequest, select(request).where(request.c.status == "decided"))
 
 
 def expire(tx: Connection, request_id: str) -> bool:
@@ -249,3 +366,47 @@ def count_pending(tx: Connection, conversation_id: str | None = None) -> int:
     if conversation_id is not None:
         query = query.where(request.c.conversation_id == conversation_id)
     return int(tx.execute(query).scalar_one())
+
+
+class Waiting(NamedTuple):
+    """A request that waits for a person, in short.
+
+    Args:
+        since: when it began to; of one that was cut off, when that was noticed.
+    """
+
+    id: str
+    tool: str
+    agent: str
+    status: RequestStatus
+    since: float
+    asked_at: float
+    expires_at: float | None
+
+
+class Glance(NamedTuple):
+    """What waits for a person, in short: how many, the newest, and what expires first."""
+
+    count: int
+    newest: tuple[Waiting, ...]
+    expiring: tuple[Waiting, ...]
+
+
+def glance(tx: Connection, most: int) -> Glance:
+    """What waits for a person in short, over all conversations.
+
+    Args:
+        most: how many of the newest, and of those that expire first, are named.
+    """
+    agent = select(run.c.agent).where(run.c.id == request.c.run_id).scalar_subquery()
+    since = func.coalesce(request.c.ended_at, request.c.asked_at).label("since")
+    named = (request.c.id, request.c.tool, agent, request.c.status, since)
+    query = select(*named, request.c.asked_at, request.c.expires_at).where(WAITS).limit(most)
+    in_time = (request.c.status == "pending", request.c.expires_at > now())
+    newest = tx.execute(query.order_by(since.desc(), request.c.id.desc()))
+    expiring = tx.execute(query.where(*in_time).order_by(request.c.expires_at, request.c.id))
+    return Glance(
+        count_pending(tx),
+        tuple(Waiting(*row) for row in newest),
+        tuple(Waiting(*row) for row in expiring),
+    )

@@ -14,7 +14,7 @@ from hitl.journal.requests import ask
 from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
 from hitl.journal.tables import WAITS, conversation, message, readable, run
 from hitl.journal.tables import tool_request as request
-from hitl.journal.values import ACTIVE, ModelCall, Run, RunStatus, ToolCall
+from hitl.journal.values import ACTIVE, OPEN, UNSTARTED, ModelCall, Run, RunStatus, ToolCall
 
 
 def add(
@@ -169,9 +169,7 @@ def acquire(tx: Connection, run_id: str, owner: str, lease: float) -> Run | None
 
 def _leave_failed_behind(tx: Connection, conversation_id: str) -> None:
     """The conversation goes on without Retry: what failed runs kept for it will never start."""
-    kept = exists().where(
-        request.c.run_id == run.c.id, request.c.status.in_(("pending", "approved"))
-    )
+    kept = exists().where(request.c.run_id == run.c.id, request.c.status.in_(UNSTARTED))
     failed = select(run.c.id).where(
         run.c.conversation_id == conversation_id, run.c.status == "failed", kept
     )
@@ -244,9 +242,7 @@ def speak(
         RunLost: if the segment no longer owns the run, or the turn was already spoken.
     """
     _own(tx, run_row.id, owner)
-    unsettled = exists().where(
-        request.c.run_id == run_row.id, request.c.status.in_(("pending", "approved", "running"))
-    )
+    unsettled = exists().where(request.c.run_id == run_row.id, request.c.status.in_(OPEN))
     spoken = changes(
         tx,
         update(run)
@@ -271,7 +267,7 @@ def park(tx: Connection, run_id: str, owner: str) -> bool:
         update(run)
         .where(
             run.c.id == run_id,
-            exists().where(of_run, WAITS),
+            exists().where(of_run, or_(WAITS, request.c.status == "decided")),
             ~exists().where(of_run, request.c.status.in_(("approved", "running"))),
         )
         .values(status="waiting", owner=None, lease=None),

@@ -135,9 +135,13 @@ tool_request = Table(
     Column("claim", String),
     Column("resolved_by", Text),
     Column("resolved_at", Float),
+    Column("origins", JSON(none_as_null=True)),
+    Column("grant_id", String),
+    Column("effective_at", Float),
     Index("request_of_run", "run_id", "turn", "place"),
     Index("request_by_status", "status", "asked_at"),
     Index("request_by_expiry", "expires_at"),
+    Index("request_of_grant", "grant_id"),
     Index("request_of_conversation", "conversation_id", "status"),
 )
 
@@ -149,6 +153,25 @@ Index(
     tool_request.c.id,
     sqlite_where=WAITS,
     postgresql_where=WAITS,
+)
+
+tool_grant = Table(
+    "tool_grant",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("arguments", JSON(none_as_null=True)),
+    Column("conversation_id", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("granted_at", Float, nullable=False),
+    Column("ended_by", Text),
+    Column("ended_at", Float),
+    Column("ended_why", Text),
+    Index("grant_of_tool", "agent", "tool"),
 )
 
 # Append-only: each row's hash covers the row before it, so that none can be changed or left out.

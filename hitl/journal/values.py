@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from llama_index.core.llms import ChatMessage
 
+from hitl.errors import Refused
+
 RunStatus = Literal[
     "held",  # typed while requests wait; sent only if its author says so
     "queued",  # will start when the conversation is free
@@ -23,6 +25,7 @@ ENDED: tuple[RunStatus, ...] = ("answered", "failed", "cancelled", "superseded")
 
 RequestStatus = Literal[
     "pending",
+    "decided",  # by a person, who can still take it back; then it takes effect
     "approved",
     "running",
     "succeeded",
@@ -33,11 +36,13 @@ RequestStatus = Literal[
     "repeated",  # it was unknown, and another request, which replaces it, runs it again
     "void",  # approved, but its tool or rule had changed; another request replaces it
     "rejected",
+    "answered",  # a person gave the answer in the tool's place; nothing was executed
     "denied",  # by a rule; nobody was asked
     "expired",
     "cancelled",
 ]
-OPEN: tuple[RequestStatus, ...] = ("pending", "approved", "running")
+OPEN: tuple[RequestStatus, ...] = ("pending", "decided", "approved", "running")
+UNSTARTED: tuple[RequestStatus, ...] = ("pending", "decided", "approved")
 REPLACED: tuple[RequestStatus, ...] = ("repeated", "void")
 
 
@@ -65,7 +70,18 @@ class Reject:
     reason: str = ""
 
 
-Decision = Approve | Reject
+@dataclass(frozen=True)
+class Answer:
+    """Neither: the agent gets this from a person, in the tool's place. Nothing is executed.
+
+    Args:
+        text: what the agent is told, word for word, as a person's answer.
+    """
+
+    text: str
+
+
+Decision = Approve | Reject | Answer
 
 
 @dataclass(frozen=True)
@@ -102,10 +118,13 @@ def require_decision(value: object) -> None:
     """Refuse what only looks like a decision.
 
     Raises:
-        TypeError: if it is neither `Approve` nor `Reject`.
+        TypeError: if it is none of `Approve`, `Reject` and `Answer`.
+        Refused: if it is an answer without words.
     """
-    if not isinstance(value, Approve | Reject):
-        raise TypeError(f"A decision is Approve(…) or Reject(…), not {value!r}.")
+    if not isinstance(value, Approve | Reject | Answer):
+        raise TypeError(f"A decision is Approve(…), Reject(…) or Answer(…), not {value!r}.")
+    if isinstance(value, Answer) and not value.text.strip():
+        raise Refused("An answer in the tool's place needs words. Nothing was decided.")
 
 
 def require_resolution(value: object) -> None:
@@ -143,6 +162,8 @@ class ToolCall:
         expires_after: seconds until an unanswered request ends; None waits for ever.
         earlier: the id of a request of the same run for the same, which was rejected.
         rejected_again: the reason of that rejection, where it still counts; None asks.
+        origins: where each argument came from, by name; None if that is not known.
+        grantable: whether a grant may answer in a person's place.
     """
 
     tool: str
@@ -158,6 +179,8 @@ class ToolCall:
     expires_after: float | None = None
     earlier: str | None = None
     rejected_again: str | None = None
+    origins: dict[str, Any] | None = None
+    grantable: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +200,9 @@ class ToolRequest:
         receipt: the canonical form of what was decided about; `receipt_sha256` is its digest.
         claim: who took it for execution.
         resolved_by: who said what came of it, where that was unknown.
+        origins: where each argument came from, by name; None if that is not known.
+        grant_id: the grant that answered in a person's place.
+        effective_at: until when a decision could, or can, be taken back.
         times: seconds since the epoch.
     """
 
@@ -194,7 +220,7 @@ class ToolRequest:
     asked_at: float
     decided_at: float | None
     decided_by: str | None
-    decision: Literal["approve", "reject"] | None
+    decision: Literal["approve", "reject", "answer"] | None
     reason: str
     started_at: float | None
     ended_at: float | None
@@ -213,6 +239,9 @@ class ToolRequest:
     claim: str | None
     resolved_by: str | None
     resolved_at: float | None
+    origins: dict[str, Any] | None
+    grant_id: str | None
+    effective_at: float | None
 
     @property
     def final_arguments(self) -> dict[str, Any]:
@@ -233,6 +262,51 @@ class ToolRequest:
     def waits(self) -> bool:
         """Whether it waits for a person."""
         return self.status == "pending" or self.is_in_doubt
+
+
+Scope = Literal["call", "conversation", "agent"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A person's word that some requests needn't be asked any more.
+
+    Args:
+        scope: the tool with exactly `arguments`; the tool in one conversation; or the tool
+            always; each for one agent alone.
+        fingerprint: of the tool as it was; the grant ends when the tool changes.
+        request_id: where it was given.
+        ended_why: "revoked", or what changed; None while it holds.
+        times: seconds since the epoch.
+    """
+
+    id: str
+    agent: str
+    tool: str
+    scope: Scope
+    arguments: dict[str, Any] | None
+    conversation_id: str
+    fingerprint: str
+    request_id: str
+    granted_by: str
+    granted_at: float
+    ended_by: str | None
+    ended_at: float | None
+    ended_why: str | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it still answers in a person's place."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True)
+class GrantUse:
+    """A grant, and how often it answered in a person's place."""
+
+    grant: Grant
+    times: int
+    last_at: float | None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 FOLDER = Path(__file__).parent
-HEAD = "0002"
+HEAD = "0003"
 FIRST = "0001"
 # Any number will do, if nothing else in the database locks the same.
 LOCK = 0x1DEC1DE
