@@ -9,16 +9,47 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from shop_data import fill, transaction
+from shop_data import database, fill, transaction
 
 from hitl.agents import tool
+from hitl.previews import EmailPreview, RowsPreview
+
+CARRIER = "desk@carrier.example"
 
 OrderNumber = Annotated[int, Field(description="The number of the order, such as 1042.", ge=1)]
 Reason = Annotated[str, Field(description="Why, in one sentence.", min_length=1)]
 Status = Literal["open", "shipped", "delivered", "cancelled"]
+Tag = Annotated[
+    str,
+    Field(description="One word, such as gift.", pattern=r"^[A-Za-z0-9_-]{1,20}$"),
+]
+
+THE_ORDER = RowsPreview(
+    database=database(),
+    query="""
+        SELECT name AS Customer, item AS Item, status AS Status,
+               printf('%.2f', total_cents / 100.0) AS Total,
+               printf('%.2f', refunded_cents / 100.0) AS Refunded, id AS "Order"
+        FROM orders LEFT JOIN customers ON customers.email = orders.customer
+        WHERE id = :order
+    """,
+    arguments=("order",),
+    title="The order as it is now",
+)
+THE_CUSTOMER = RowsPreview(
+    database=database(),
+    query="""
+        SELECT name AS Name, email AS Email, since AS Since, id AS "Order", item AS Item,
+               status AS Status
+        FROM customers LEFT JOIN orders ON orders.customer = customers.email
+        WHERE email = :customer ORDER BY id
+    """,
+    arguments=("customer",),
+    title="The customer, with all orders",
+)
 
 
-@tool(sentence="Find the orders of {customer} with status {status}", idempotent=True)
+@tool(sentence="Find the orders of {customer} with status {status}", idempotent=True, risk="low")
 def find_orders(
     customer: Annotated[
         str | None, Field(description="The customer's name or e-mail address; all if left out.")
@@ -37,14 +68,14 @@ def find_orders(
         return [_order_facts(row) for row in rows]
 
 
-@tool(sentence="Look up order {order}", idempotent=True)
+@tool(sentence="Look up order {order}", idempotent=True, risk="low")
 def look_up_order(order: OrderNumber) -> dict[str, Any]:
-    """Look up one order: customer, item, status, total, what was refunded and what still can be."""
+    """Look up one order: customer, item, status, total, refunds, tags, the customer's note."""
     with transaction() as shop:
         return _order_facts(_order(shop, order))
 
 
-@tool(sentence="Look up the customer {name_or_email}", idempotent=True)
+@tool(sentence="Look up the customer {name_or_email}", idempotent=True, risk="low")
 def look_up_customer(
     name_or_email: Annotated[
         str, Field(description="A name, a part of one, or an e-mail address.", min_length=1)
@@ -57,11 +88,20 @@ def look_up_customer(
         return {**dict(customer), "orders": [row["id"] for row in rows]}
 
 
-@tool(sentence="Refund {amount} of order {order}, because: {reason}")
+@tool(
+    sentence="Refund {amount} of order {order}, because: {reason}",
+    risk="medium",
+    preview=THE_ORDER,
+)
 def refund_order(
     order: OrderNumber,
     amount: Annotated[
-        float, Field(description="How much to pay back, at most what is refundable.", gt=0)
+        float,
+        Field(
+            description="How much to pay back, at most what is refundable.",
+            gt=0,
+            json_schema_extra={"format": "money"},
+        ),
     ],
     reason: Reason,
 ) -> dict[str, Any]:
@@ -81,9 +121,19 @@ def refund_order(
         return {**_order_facts(_order(shop, order)), "paid_back_now": cents / 100}
 
 
-@tool(sentence="Send an e-mail to {to} with the subject {subject}")
+@tool(
+    sentence="Send an e-mail to {to} with the subject {subject}",
+    risk="medium",
+    preview=EmailPreview(to="to", subject="subject", body="body"),
+)
 def send_email(
-    to: Annotated[str, Field(description="The e-mail address of the recipient.")],
+    to: Annotated[
+        str,
+        Field(
+            description="The e-mail address of the recipient.",
+            json_schema_extra={"format": "email"},
+        ),
+    ],
     subject: Annotated[str, Field(description="One line.", min_length=1)],
     body: Annotated[str, Field(description="The text of the e-mail.", min_length=1)],
 ) -> dict[str, Any]:
@@ -93,15 +143,37 @@ def send_email(
     if len(subject.splitlines()) != 1:
         raise ValueError("the subject must be one line")
     with transaction() as shop:
-        sent = datetime.now().isoformat(" ", "seconds")
-        row = (sent, to, subject, body)
-        added = shop.execute(
-            "INSERT INTO outbox (sent, recipient, subject, body) VALUES (?, ?, ?, ?)", row
-        )
-        return {"email": added.lastrowid, "to": to, "subject": subject, "sent": sent}
+        return _put_in_outbox(shop, to, subject, body)
 
 
-@tool(sentence="Cancel order {order}, because: {reason}")
+@tool(sentence="Ask the carrier about order {order}: {question}", risk="low")
+def ask_carrier(
+    order: OrderNumber,
+    question: Annotated[str, Field(description="One question, in full.", min_length=1)],
+) -> dict[str, Any]:
+    """Ask the carrier about a parcel, by e-mail. The answer comes by telephone, to a colleague."""
+    with transaction() as shop:
+        status = _order(shop, order)["status"]
+        if status not in ("shipped", "delivered"):
+            raise ValueError(f"order {order} is {status}; the carrier has no parcel of it")
+        sent = _put_in_outbox(shop, CARRIER, f"Parcel of order {order}", question)
+        return {**sent, "answer": None, "hint": "No answer yet: the carrier answers by telephone."}
+
+
+@tool(sentence="Tag order {order} as {tag}", risk="low", idempotent=True)
+def tag_order(order: OrderNumber, tag: Tag) -> dict[str, Any]:
+    """Put a tag on an order, for colleagues to see. One that is there already stays."""
+    with transaction() as shop:
+        _order(shop, order)
+        shop.execute("INSERT INTO tags VALUES (?, ?) ON CONFLICT DO NOTHING", (order, tag))
+        return {"order": order, "tags": _order(shop, order)["tags"]}
+
+
+@tool(
+    sentence="Cancel order {order}, because: {reason}",
+    risk="medium",
+    preview=THE_ORDER,
+)
 def cancel_order(order: OrderNumber, reason: Reason) -> dict[str, Any]:
     """Cancel an order that is still open. Pays nothing back: refund it if it was paid."""
     with transaction() as shop:
@@ -116,9 +188,16 @@ def cancel_order(order: OrderNumber, reason: Reason) -> dict[str, Any]:
         return _order_facts(_order(shop, order))
 
 
-@tool(sentence="Delete the customer {customer} for good")
+@tool(sentence="Delete the customer {customer} for good", risk="high", preview=THE_CUSTOMER)
 def delete_customer(
-    customer: Annotated[str, Field(description="The customer's e-mail address.", min_length=1)],
+    customer: Annotated[
+        str,
+        Field(
+            description="The customer's e-mail address.",
+            min_length=1,
+            json_schema_extra={"format": "email"},
+        ),
+    ],
 ) -> dict[str, Any]:
     """Delete a customer for good. The orders stay, without a name; open ones must be settled."""
     with transaction() as shop:
@@ -160,7 +239,9 @@ def reset() -> None:
 
 
 ORDERS = """
-SELECT orders.*, name, email FROM orders LEFT JOIN customers ON customers.email = orders.customer
+SELECT orders.*, name, email,
+       ifnull((SELECT group_concat(tag, ', ') FROM tags WHERE order_id = orders.id), '') AS tags
+FROM orders LEFT JOIN customers ON customers.email = orders.customer
 """
 
 
@@ -189,6 +270,16 @@ def _customer(shop: sqlite3.Connection, asked: str) -> sqlite3.Row:
     return found[0]
 
 
+def _put_in_outbox(shop: sqlite3.Connection, to: str, subject: str, body: str) -> dict[str, Any]:
+    """Where an e-mail goes: this shop has an outbox, and no line to the world."""
+    sent = datetime.now().isoformat(" ", "seconds")
+    added = shop.execute(
+        "INSERT INTO outbox (sent, recipient, subject, body) VALUES (?, ?, ?, ?)",
+        (sent, to, subject, body),
+    )
+    return {"email": added.lastrowid, "to": to, "subject": subject, "sent": sent}
+
+
 def _order_facts(row: sqlite3.Row) -> dict[str, Any]:
     """An order for the model: every amount in it can be given back as it is."""
     return {
@@ -202,6 +293,8 @@ def _order_facts(row: sqlite3.Row) -> dict[str, Any]:
         "refunded": row["refunded_cents"] / 100,
         "refundable": (row["total_cents"] - row["refunded_cents"]) / 100,
         "note": row["note"],
+        "customer_note": row["customer_note"],
+        "tags": row["tags"],
     }
 
 
@@ -214,6 +307,7 @@ def _order_row(row: sqlite3.Row) -> dict[str, Any]:
         "Refunded": f"{row['refunded_cents'] / 100:.2f}",
         "Customer": row["name"] or "(deleted)",
         "Item": row["item"],
+        "Tags": row["tags"],
     }
 
 

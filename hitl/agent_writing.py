@@ -32,9 +32,9 @@ def _reference_of(thing: object, what: str) -> str:
 
 
 def _line(config: AgentConfig, name: str) -> Any:
-    """What a file says about a tool; what it can't say, asks."""
+    """What a file says about a tool; what it can't say, always asks."""
     rules = config.policy(name).as_data()
-    rules = "ask" if isinstance(rules, dict) else rules
+    rules = "always_ask" if isinstance(rules, dict) else rules
     expires_after = config.expires.get(name)
     return {"rules": rules, "expires_after": written(expires_after)} if expires_after else rules
 

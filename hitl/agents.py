@@ -111,10 +111,13 @@ def facts_of(tool: BaseTool) -> ToolFacts:
 
 
 def unknown_arguments(tool: BaseTool, policy: Policy) -> Iterator[str]:
-    """What is wrong with conditions on arguments that a call of the tool does not have."""
+    """What is wrong with rules about arguments that a call of the tool does not have."""
     wanted = policy.argument_names()
-    known = set(tool.metadata.get_parameters_dict().get("properties", {})) if wanted else set()
+    matter = bool(wanted) or policy.goes_by_origins
+    known = set(tool.metadata.get_parameters_dict().get("properties", {})) if matter else set()
     known -= set(getattr(tool, "partial_params", {}))
+    if policy.goes_by_origins and not known:
+        yield f"{policy.words!r}: the tool has no arguments to go by"
     for name in sorted(wanted - known):
         has = ", ".join(sorted(known)) or "none"
         yield f"{policy.words!r}: the tool has no argument {name!r}; it has: {has}"

@@ -39,6 +39,7 @@ def _about(file: str, agent: AgentConfig) -> Iterator[str]:
     names = agent.tool_names()
     for words, verb in (
         ("ask a person:", "ask"),
+        ("always ask:  ", "always_ask"),
         ("run freely:  ", "allow"),
         ("are denied:  ", "deny"),
     ):

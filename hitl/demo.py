@@ -27,7 +27,17 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 from pydantic import PrivateAttr
 
-from hitl.demo_script import DemoCall, DemoScript, DemoStep, Outcome, fill, fitting, read_scripts
+from hitl.demo_script import (
+    DemoCall,
+    DemoScript,
+    DemoStep,
+    Outcome,
+    counted,
+    fill,
+    fitting,
+    read_scripts,
+)
+from hitl.errors import DeclarationError
 from hitl.outcomes import Reading, read_outcome
 
 MOST_PIECES = 150
@@ -52,15 +62,67 @@ def next_answer(
     script, names = fitting(scripts, text)
     if script is None:
         return Answer(off_script(samples))
-    step: DemoStep = script
+    place = Place(script, names)
     for turn in _turns(since):
-        outcomes = [_outcome(step, place, *called) for place, called in enumerate(turn)]
-        if step.then is None or any(o.reading.status != "succeeded" for o in outcomes):
-            return Answer(" ".join(outcome.sentence(names) for outcome in outcomes))
+        outcomes = [_outcome(place.step, number, *called) for number, called in enumerate(turn)]
+        told, ahead = place.after(outcomes)
+        if ahead is None:
+            return Answer(told)
+        place = ahead
+    return place.answer()
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a script has come.
+
+    Args:
+        step: what is said and called now.
+        names: what its texts may speak of.
+        later: the steps that come after it, whatever comes of its calls.
+        told: what is said first, about the calls before.
+        so_far: what came of all calls before.
+    """
+
+    step: DemoStep
+    names: dict[str, Any]
+    later: tuple[DemoStep, ...] = ()
+    told: str = ""
+    so_far: tuple[Outcome, ...] = ()
+
+    def answer(self) -> Answer:
+        """What is said and called here."""
+        known = {**self.names, "so_far": counted(self.so_far)}
+        calls = tuple((call.tool, fill(call.arguments, known)) for call in self.step.call)
+        said = str(fill(self.step.say or "", known))
+        return Answer("\n\n".join(filter(None, (self.told, said))), calls)
+
+    def after(self, outcomes: Sequence[Outcome]) -> tuple[str, "Place | None"]:
+        """What is told of the calls that were made here, and where it goes on, if it does."""
+        names = self.names
         for outcome in outcomes:
             names = outcome.names_for_later(names)
-        step = step.then
-    return _ask(step, names)
+        later, so_far = (*self.step.next, *self.later), (*self.so_far, *outcomes)
+        if self.step.then and all(outcome.has_result for outcome in outcomes):
+            by_people = [outcome for outcome in outcomes if outcome.is_answer]
+            ahead = Place(self.step.then, names, later, self._told(by_people), so_far)
+            if ahead.can_be_played:
+                return "", ahead
+        told = self._told(outcomes)
+        return told, Place(later[0], names, later[1:], told, so_far) if later else None
+
+    @property
+    def can_be_played(self) -> bool:
+        """Whether the names hold what its texts need: what a person answered may be anything."""
+        if any(outcome.is_answer for outcome in self.so_far):
+            try:
+                self.answer()
+            except DeclarationError:
+                return False
+        return True
+
+    def _told(self, outcomes: Sequence[Outcome]) -> str:
+        return " ".join(outcome.sentence(self.names) for outcome in outcomes)
 
 
 def off_script(samples: Sequence[str]) -> str:
@@ -101,11 +163,6 @@ def _outcome(step: DemoStep, place: int, called: ToolCallBlock, reading: Reading
     written = called.tool_kwargs
     proposed = json.loads(written or "{}") if isinstance(written, str) else written
     return Outcome(script, proposed, reading)
-
-
-def _ask(step: DemoStep, names: dict[str, Any]) -> Answer:
-    calls = tuple((call.tool, fill(call.arguments, names)) for call in step.call)
-    return Answer(str(fill(step.say or "", names)), calls)
 
 
 # The model ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -40,6 +41,7 @@ DEFAULT_SENTENCES = {
     "unknown": "{{ tool }} started, but nobody knows its outcome. It was not run again.",
     "worked": "{{ tool }} started, and a person says that it worked. {{ result }}",
     "not_done": "{{ tool }} started, and a person says that it did not happen. {{ result }}",
+    "answered": "{{ tool }} was not run; a person answered instead: {{ result }}",
     "denied": "I did not run {{ tool }}: the rules do not allow it ({{ reason }}).",
     "cancelled": "{{ tool }} was not executed: the run was stopped first.",
     "expired": "{{ tool }} was not executed: nobody decided in time.",
@@ -172,6 +174,7 @@ class DemoCall(Declared):
         unknown: says that it started and nobody knows what came of it.
         worked: says that its end was not seen, and that a person says that it worked.
         not_done: the same, if it did not happen.
+        answered: says that it did not run, and what a person answered in its place, the `result`.
         denied: says that a rule, the `reason`, forbids it.
         cancelled: says that the run was stopped before it started.
         expired: says that nobody decided in time.
@@ -186,6 +189,7 @@ class DemoCall(Declared):
     unknown: Template | None = None
     worked: Template | None = None
     not_done: Template | None = None
+    answered: Template | None = None
     denied: Template | None = None
     cancelled: Template | None = None
     expired: Template | None = None
@@ -199,15 +203,20 @@ class DemoCall(Declared):
 class DemoStep(Declared):
     """What the demo model does at once: say something, call tools, or both.
 
+    Its `say` and `call` know `so_far`: how many calls came to which end, as `so_far.rejected`.
+
     Args:
         say: the text before the calls.
         call: all calls of this step.
-        then: the next step, if every one of them was executed.
+        then: the next step, if every one of them was executed, or answered by a person.
+        next: the steps that come after that, one by one, whatever came of the calls before. What
+            came of them is said first, unless `then` has gone on from it.
     """
 
     say: Template | None = None
     call: list[DemoCall] = []
     then: "DemoStep | None" = None
+    next: list["DemoStep"] = []
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> "DemoStep":
@@ -215,7 +224,17 @@ class DemoStep(Declared):
             raise ValueError("a step needs `say` or `call`")
         if self.then and not self.call:
             raise ValueError("`then` follows a `call`")
+        if self.next and not self._ends_with_a_call(after_next=False):
+            raise ValueError("`next` follows a `call`, and so does what `then` leads to")
+        for place, step in enumerate(self.next[:-1]):
+            if not step._ends_with_a_call():
+                raise ValueError(f"`next.{place}` must end with a `call`: another step follows it")
         return self
+
+    def _ends_with_a_call(self, *, after_next: bool = True) -> bool:
+        """Whether on every way it does, so that its outcome brings the word back to the script."""
+        ends = [self.then, *(self.next[-1:] if after_next else [])]
+        return bool(self.call) and all(step._ends_with_a_call() for step in ends if step)
 
 
 class DemoScript(DemoStep):
@@ -275,6 +294,16 @@ class Outcome:
         """The arguments that ran, or would have: a person may have changed them."""
         return self.proposed if self.reading.ran_with is None else self.reading.ran_with
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether a person gave the answer in the tool's place."""
+        return self.reading.status == "answered"
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the next step has what it builds on, from the tool or from a person."""
+        return self.is_answer or self.reading.status == "succeeded"
+
     def names_for_later(self, names: dict[str, Any]) -> dict[str, Any]:
         """The names with this result, and with what a person changed."""
         changed = {
@@ -282,15 +311,17 @@ class Outcome:
             for name, value in self.ran.items()
             if name in names and names[name] == self.proposed.get(name)
         }
-        result = {self.script.as_: _parsed(self.reading.text)} if self.script.as_ else {}
-        return names | changed | result
+        return names | changed | self._result()
+
+    def _result(self) -> dict[str, Any]:
+        if not self.script.as_ or not self.has_result:
+            return {}
+        return {self.script.as_: _parsed(self.reading.text)}
 
     def sentence(self, names: dict[str, Any]) -> str:
         """What to say to this outcome."""
         text, status = self.reading.text, self.reading.status
-        known = names | self.ran
-        if status == "succeeded" and self.script.as_:
-            known[self.script.as_] = _parsed(text)
+        known = names | self.ran | self._result()
         known |= {
             "tool": self.script.tool,
             "ran": self.ran,
@@ -299,6 +330,12 @@ class Outcome:
             "error": text,
         }
         return str(fill(self.script.sentence(status), known))
+
+
+def counted(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many calls came to which end, for all ends that there are."""
+    ends = Counter(str(outcome.reading.status) for outcome in outcomes)
+    return {status: ends[status] for status in DEFAULT_SENTENCES}
 
 
 def _parsed(text: str) -> Any:

@@ -23,6 +23,7 @@ from hitl.journal import (
 )
 from hitl.journal.values import require_decision, require_resolution
 from hitl.library import edited
+from hitl.origins import by_hand
 from hitl.toolcalls import checked_call
 from hitl.views import Views
 
@@ -109,6 +110,10 @@ class Desk(Views):
         verdict = self.journal.write(requests.decide, request_id, decision, by, self.undo_seconds)
         self.engine.look(request.run_id)
         return verdict
+
+    def decide_all(self, request_ids: list[str], decision: Decision, *, by: str) -> list[Verdict]:
+        """Decide several requests alike, each by itself: one that is decided already stays so."""
+        return [self.decide(each, decision, by=by) for each in request_ids]
 
     def undo(self, request_id: str, *, by: str) -> Verdict:
         """Take a decision back, if it has not taken effect yet."""
@@ -246,7 +251,7 @@ class Desk(Views):
         config = self.agents.get(agent)
         if config.tool(tool) is None:
             raise NotFound(f"Agent {agent!r} has no tool {tool!r}.")
-        call = checked_call(config, tool, arguments, "by-hand")
+        call = checked_call(config, tool, arguments, "by-hand", by_hand)
         conversation_id = self.journal.write(
             deeds.try_call, config.name, call, by, config.snapshot()
         )

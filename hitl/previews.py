@@ -1,10 +1,19 @@
 """Previews: what a card shows of what would happen, of kinds that can't have side effects.
 
-A tool's author only declares which kind, and which arguments it is made of; we make it ourselves.
+A tool's author only declares which kind, and which arguments it is made of; `previewing` makes it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+# A function, where it follows from the settings: it is asked each time that a preview is made.
+Place = Path | Callable[[], Path]
+
+
+def path_of(place: Place) -> Path:
+    """Where it is, now."""
+    return place() if callable(place) else place
 
 
 @dataclass(frozen=True)
@@ -25,16 +34,17 @@ class EmailPreview:
 
 @dataclass(frozen=True)
 class FilePreview:
-    """What would change in a file, line by line.
+    """What would change in a text file, line by line.
 
     Args:
-        root: the folder that files are in; nothing outside of it is read, through links either.
+        root: the folder that files are in; nothing outside of it is read, through links either,
+            and it may be no link itself.
         path: name of the argument that holds the path, relative to `root`.
         content: name of the argument that holds the new content; None if the file is deleted.
         target: name of the argument that holds the path that the file is moved to, if it is.
     """
 
-    root: Path
+    root: Place
     path: str
     content: str | None = None
     target: str | None = None
@@ -54,7 +64,7 @@ class RowsPreview:
         title: what the rows are, in a word or two.
     """
 
-    database: Path
+    database: Place
     query: str
     arguments: tuple[str, ...] = ()
     title: str = "Rows"

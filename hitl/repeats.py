@@ -37,7 +37,7 @@ def _is_same(request: ToolRequest, call: ToolCall) -> bool:
 
 
 def _something_ran_since(record: RunRecord, rejection: ToolRequest) -> bool:
-    """Whether the agent did, or learned, something since: only then is the call worth a new look."""
+    """Whether the agent did, or learned, something since: then the call is worth a new look."""
     since = rejection.decided_at or 0
     return any(
         (request.started_at or 0) > since

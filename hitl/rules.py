@@ -3,6 +3,11 @@
 A rule is `ask`, `allow` or `deny`, or one of them `when` a condition on the call's arguments holds,
 written in CEL, the Common Expression Language: `ask when amount > 100`. Of several rules the first
 that fits counts. Whatever can't be said for certain asks a person.
+
+`always_ask` asks as `ask` does, but no grant may answer it in a person's place.
+
+`ask unless every argument comes from the user's words` goes by where the arguments came from. In a
+list with others it only tightens what they say.
 """
 
 import re
@@ -12,10 +17,15 @@ from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from hitl.errors import DeclarationError
+from hitl.origins import every_argument_from_user
 
-Verb = Literal["allow", "ask", "deny"]
+Verb = Literal["allow", "ask", "always_ask", "deny"]
 STRICTNESS: tuple[Verb, ...] = get_args(Verb)
-RULE = re.compile(r"(allow|ask|deny)(?:\s+when\s+(\S.*))?", re.DOTALL)
+ASKING: tuple[Verb, ...] = ("ask", "always_ask")
+RULE = re.compile(r"(allow|ask|always_ask|deny)(?:\s+when\s+(\S.*))?", re.DOTALL)
+UNLESS_FROM_USER = "unless every argument comes from the user's words"
+BY_ORIGIN = re.compile(r"(ask|always_ask)\s+" + UNLESS_FROM_USER.replace(" ", r"\s+"))
+SPEAKS_OF_ORIGINS = re.compile(r"\w+\s+(unless\b|when\b.*\bcomes?\s+from\b)", re.DOTALL)
 LONGEST_CONDITION = 1000
 
 TYPES = {"bool", "bytes", "double", "duration", "int", "list", "map", "null_type", "string"}
@@ -30,6 +40,10 @@ INTEGERS = range(-(2**63), 2**63)
 MOST_STEPS, DEEPEST = 100_000, 100
 
 
+# Where each argument of a call came from, as `origins_of` tells; None if that is not known.
+Origins = Mapping[str, Any] | None
+
+
 @dataclass(frozen=True)
 class Ruling:
     """What the rules say about one call.
@@ -42,13 +56,29 @@ class Ruling:
     verb: Verb
     rule: str
 
+    @property
+    def asks(self) -> bool:
+        """Whether a person must decide, or a grant in a person's place."""
+        return self.verb not in ("allow", "deny")
+
+    @property
+    def grantable(self) -> bool:
+        """Whether a grant may decide. Never where a rule might have denied what nobody can tell."""
+        return self.verb == "ask"
+
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: always, or only when a condition on the arguments holds."""
+    """One rule: always, or only when a condition on the arguments holds.
+
+    Args:
+        condition: in CEL.
+        by_origin: it fits unless every argument comes from the user's words.
+    """
 
     verb: Verb
     condition: str | None = None
+    by_origin: bool = False
 
     @classmethod
     def read(cls, said: Any) -> "Rule":
@@ -57,7 +87,15 @@ class Rule:
         Raises:
             DeclarationError: if it is none, or its condition can't be understood.
         """
-        found = RULE.fullmatch(said.strip()) if isinstance(said, str) else None
+        words = said.strip() if isinstance(said, str) else ""
+        if found := BY_ORIGIN.fullmatch(words.replace("’", "'")):
+            return cls(found[1], by_origin=True)  # type: ignore[arg-type]
+        found = RULE.fullmatch(words)
+        if SPEAKS_OF_ORIGINS.match(words) and not (found and _is_condition(found[2])):
+            raise DeclarationError(
+                f"{said!r}: where arguments come from can only make calls ask, and is said in "
+                f"exactly these words: 'ask {UNLESS_FROM_USER}'"
+            )
         if found is None:
             raise DeclarationError(
                 "must be 'ask', 'allow', 'deny' or a rule such as 'ask when amount > 100', "
@@ -68,17 +106,28 @@ class Rule:
         return cls(found[1], found[2])  # type: ignore[arg-type]
 
     def __str__(self) -> str:
+        if self.by_origin:
+            return f"{self.verb} {UNLESS_FROM_USER}"
         return f"{self.verb} when {self.condition}" if self.condition else self.verb
 
-    def ruling(self, arguments: Mapping[str, Any]) -> Ruling | None:
+    @property
+    def fits_always(self) -> bool:
+        return self.condition is None and not self.by_origin
+
+    def ruling(self, arguments: Mapping[str, Any], origins: Origins = None) -> Ruling | None:
         """What the rule says about a call with these arguments; None if it does not fit."""
-        if self.condition is None:
-            return Ruling(self.verb, str(self))
         try:
-            fits = _compiled(self.condition).holds(arguments)
+            fits = self._fits(arguments, origins)
         except _Undecided as undecided:
-            return Ruling("ask", f"{self} (could not be evaluated: {undecided}, so it asks)")
+            # It might have denied, so no grant may answer.
+            why = f"{self} (could not be evaluated: {undecided}, so it asks)"
+            return Ruling("always_ask", why)
         return Ruling(self.verb, str(self)) if fits else None
+
+    def _fits(self, arguments: Mapping[str, Any], origins: Origins) -> bool:
+        if self.by_origin:
+            return not every_argument_from_user(origins)
+        return self.condition is None or _compiled(self.condition).holds(arguments)
 
 
 @dataclass(frozen=True)
@@ -104,7 +153,7 @@ class Policy:
             raise DeclarationError("must have at least one rule: 'ask', 'allow' or 'deny'")
         read = tuple(map(Rule.read, rules))
         for rule in read[:-1]:
-            if rule.condition is None:
+            if rule.fits_always:
                 raise DeclarationError(
                     f"nothing after {str(rule)!r} could ever count: the first rule that fits does"
                 )
@@ -112,13 +161,13 @@ class Policy:
 
     @classmethod
     def from_data(cls, data: Any) -> "Policy":
-        """What `as_data` wrote; whatever can't be read asks."""
+        """What `as_data` wrote; whatever can't be read asks, and no grant may answer."""
         try:
             if isinstance(data, dict):
                 return _strictest_of(map(cls.from_data, data["strictest"]))
             return cls.read(data)
         except (DeclarationError, KeyError, TypeError, ValueError, RecursionError):
-            return ASK
+            return ALWAYS_ASK
 
     def as_data(self) -> Any:
         """As JSON data: a rule, a list of rules, or `{"strictest": [...]}` of these."""
@@ -130,7 +179,7 @@ class Policy:
     def plain(self) -> Verb | None:
         """What it says of every call; None if that depends on the arguments."""
         rule = self.lists[0][0]
-        return rule.verb if len(self.lists) == 1 and rule.condition is None else None
+        return rule.verb if len(self.lists) == 1 and rule.fits_always else None
 
     @property
     def words(self) -> str:
@@ -143,22 +192,52 @@ class Policy:
         conditions = [rule.condition for rules in self.lists for rule in rules if rule.condition]
         return {name for condition in conditions for name in _compiled(condition).needs}
 
-    def ruling(self, arguments: Mapping[str, Any]) -> Ruling:
-        """What it says about a call with these arguments. Never raises: what is unclear asks."""
-        rulings = [_first_that_fits(rules, arguments) for rules in self.lists]
-        return max(rulings, key=lambda ruling: STRICTNESS.index(ruling.verb))
+    @property
+    def goes_by_origins(self) -> bool:
+        """Whether it matters where a call's arguments came from."""
+        return any(rule.by_origin for rules in self.lists for rule in rules)
+
+    def ruling(self, arguments: Mapping[str, Any], origins: Origins = None) -> Ruling:
+        """What it says about a call with these arguments. Never raises: what is unclear asks.
+
+        Args:
+            origins: where each argument came from, as `origins_of` tells; None if that is not
+                known, and counts as from elsewhere than the user's words.
+        """
+        return _stricter(_first_that_fits(rules, arguments, origins) for rules in self.lists)
 
 
-ALLOW, ASK, DENY = (Policy(((Rule(verb),),)) for verb in STRICTNESS)
+ALLOW, ASK, ALWAYS_ASK, DENY = (Policy(((Rule(verb),),)) for verb in STRICTNESS)
 
 
-def _first_that_fits(rules: tuple[Rule, ...], arguments: Mapping[str, Any]) -> Ruling:
+def _first_that_fits(
+    rules: tuple[Rule, ...], arguments: Mapping[str, Any], origins: Origins
+) -> Ruling:
+    """The ruling of the first rule that fits; a rule by origin only tightens those below it."""
+    asked: list[Ruling] = []
     for rule in rules:
-        if ruling := rule.ruling(arguments):
-            return ruling
-    # `ask when …` at the end says which calls ask, so that the others needn't.
-    rest: Verb = "allow" if rules[-1].verb == "ask" else "ask"
+        ruling = rule.ruling(arguments, origins)
+        if ruling and not rule.by_origin:
+            return _stricter([*asked, ruling])
+        if ruling:
+            asked.append(ruling)
+    return _stricter([*asked, _rest(rules)])
+
+
+def _rest(rules: tuple[Rule, ...]) -> Ruling:
+    """What holds where no rule fits.
+
+    `ask when …` at the end says which calls ask, so that the others needn't. A rule by origin says
+    that only where it stands alone: beside others it must never allow what they would have asked.
+    """
+    last = [rule for rule in rules if not rule.by_origin] or rules
+    rest: Verb = "allow" if last[-1].verb in ASKING else "ask"
     return Ruling(rest, f"{rest}: no rule fits")
+
+
+def _stricter(rulings: Iterable[Ruling]) -> Ruling:
+    """The strictest of them; of equals the first."""
+    return max(rulings, key=lambda ruling: STRICTNESS.index(ruling.verb))
 
 
 def strictest(one: Policy, other: Policy) -> Policy:
@@ -168,13 +247,20 @@ def strictest(one: Policy, other: Policy) -> Policy:
 
 def _strictest_of(policies: Iterable[Policy]) -> Policy:
     lists = {rules for policy in policies for rules in policy.lists}
-    (allows,), (asks,), (denies,) = ALLOW.lists, ASK.lists, DENY.lists
-    if denies in lists:
-        return DENY
-    if asks in lists:  # the others count only as far as they deny
-        lists = {rules for rules in lists if any(rule.verb == "deny" for rule in rules)} | {asks}
-    kept = (lists - {allows}) or lists or {asks}
-    return Policy(tuple(sorted(kept, key=str)))
+    fixed = [policy.lists[0] for policy in (ALLOW, ASK, ALWAYS_ASK, DENY)]
+    of_every_call = [rules for rules in fixed if rules in lists]
+    if of_every_call:  # the others count only as far as they may be stricter
+        least = of_every_call[-1]
+        lists = {rules for rules in lists if _may_exceed(rules, least[0].verb)}
+        if not lists or least[0].verb != "allow":
+            lists.add(least)
+    return Policy(tuple(sorted(lists, key=str))) if lists else ALWAYS_ASK
+
+
+def _may_exceed(rules: tuple[Rule, ...], verb: Verb) -> bool:
+    """Whether they may be stricter than that, if only as a condition can't be evaluated."""
+    said = {rule.verb for rule in rules} | {"always_ask" for rule in rules if rule.condition}
+    return any(STRICTNESS.index(each) > STRICTNESS.index(verb) for each in said)
 
 
 class _Undecided(Exception):
@@ -231,6 +317,13 @@ class _Condition:
         if not isinstance(holds, bool):
             raise _Undecided(f"it gives a {type(holds).__name__}, not true or false")
         return holds
+
+
+def _is_condition(text: str | None) -> bool:
+    try:
+        return text is not None and _compiled(text) is not None
+    except DeclarationError:
+        return False
 
 
 @lru_cache(maxsize=1024)

@@ -31,6 +31,7 @@ from hitl.journal import (
 from hitl.journal.dispatch import IDEMPOTENT
 from hitl.journal.values import RequestStatus, RunStatus
 from hitl.limits import DEFAULT_LIMITS, Limits
+from hitl.origins import sources_of
 from hitl.outcomes import chat_of
 from hitl.repeats import marked, most_repeats
 from hitl.toolcalls import assistant_message, check_calls
@@ -92,7 +93,7 @@ def next_move(record: RunRecord, *, speaks: bool = True) -> Move:
         return Start(approved)
     if any(request.status == "running" for request in present):
         return WaitForTools()
-    if any(request.waits for request in present):
+    if any(request.waits or request.status == "decided" for request in present):
         return WaitForPeople()
     ends = record.run.superseded or record.run.stopped_by is not None
     if ends or (turn > 0 and not speaks):
@@ -218,7 +219,8 @@ class Segment:
         """Write down a turn of the model: its message, its calls, what was sent and received."""
         turn = record.run.turn + 1
         agent = await self.present_agent()
-        calls = marked(record, check_calls(agent, answer.calls, turn, self.limits))
+        sources = sources_of(record, self.history)
+        calls = marked(record, check_calls(agent, answer.calls, turn, self.limits, sources))
         said = assistant_message(answer.text, answer.calls, calls)
         kept = self.model_call(turn, sent, since, answer=answer)
         await self._write(runs.speak, record.run, self.owner, said, calls, kept)

@@ -80,13 +80,6 @@ def _seconds_or_none(text: str) -> float:
     return number
 
 
-def _moment(text: str) -> float:
-    """a number of seconds, 0 or more"""
-    if not 0 <= (number := float(text)) < math.inf:
-        raise ValueError
-    return number
-
-
 def _folder(text: str) -> Path:
     """a folder"""
     return Path(text).expanduser().absolute()
@@ -148,7 +141,7 @@ class Settings:
     database_url: str = _from("HITL_DATABASE_URL", read=_database_url, default="", secret=True)
     agents_dir: Path = _from("HITL_AGENTS_DIR", read=_folder, default=ROOT / "agents")
     allow_anonymous: bool = _from("HITL_ALLOW_ANONYMOUS", read=_switch, default=False)
-    arm_seconds: float = _from("HITL_ARM_SECONDS", read=_moment, default=0.6)
+    arm_seconds: float = _from("HITL_ARM_SECONDS", read=_seconds_or_none, default=0.6)
     signing_key: str | None = _from(
         "HITL_SIGNING_KEY", read=_signing_key, default=None, secret=True
     )

@@ -12,6 +12,12 @@ from hitl.settings import Settings
 from hitl.talk import APPROVE, Talk
 
 BY = "Terminal"
+POLICY_WORDS = {
+    "Asks first": "ask",
+    "Always asks": "always_ask",
+    "Runs freely": "allow",
+    "Denied": "deny",
+}
 
 
 def chat(agent: str | None, conversation_id: str | None) -> None:
@@ -80,9 +86,9 @@ def _introduce(talk: Talk, agent: AgentConfig, settings: Settings) -> None:
 
     talk.note.line(f"{agent.name}: {agent.description}")
     talk.note.line(describe_llm(agent, settings).sentence)
-    for words, verb in (("Asks first", "ask"), ("Runs freely", "allow"), ("Denied", "deny")):
+    for words, verb in POLICY_WORDS.items():
         listed = [name for name in agent.tool_names() if agent.policy(name).plain == verb]
-        if listed or verb != "deny":
+        if listed or verb in ("ask", "allow"):
             talk.note.line(f"{words}: {', '.join(listed) or 'no tool'}")
     for name in agent.tool_names():
         if agent.policy(name).plain is None:

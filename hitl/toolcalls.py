@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ from hitl.agents import AgentConfig, facts_of
 from hitl.errors import ModelError
 from hitl.fingerprints import fingerprint
 from hitl.journal.tables import readable
-from hitl.journal.values import ToolCall
+from hitl.journal.values import ToolCall, same
 from hitl.limits import DEFAULT_LIMITS, Limits
+from hitl.origins import OriginsOf, Source, origins_of
 from hitl.outcomes import FAILED, NO_SUCH_TOOL, NOT_EXECUTED
 from hitl.secrecy import secret_names
 
@@ -40,13 +42,21 @@ class RawCall:
 
 
 def check_calls(
-    config: AgentConfig, raw_calls: list[RawCall], turn: int, limits: Limits = DEFAULT_LIMITS
+    config: AgentConfig,
+    raw_calls: list[RawCall],
+    turn: int,
+    limits: Limits = DEFAULT_LIMITS,
+    sources: Sequence[Source] | None = None,
 ) -> list[ToolCall]:
     """Check what the model asked for, strictly, before any person is bothered.
 
     A call that can't run keeps its place and carries the `problem` that the model will be told.
     An id that is missing, given twice in one message, or not fit for OpenAI, is replaced
     by one of our own.
+
+    Args:
+        sources: what people said and tools returned, for telling where each argument came from;
+            None if that is not known.
 
     Raises:
         ModelError: if it asked for more calls at once than the limits allow.
@@ -63,7 +73,7 @@ def check_calls(
         usable = 0 < len(raw.id) <= LONGEST_ID and raw.id.isprintable()
         usable = usable and raw.id not in given[:place]
         provider_id = raw.id if usable else _own_id(f"call_{turn}_{place}", given)
-        calls.append(_check_call(config, raw, provider_id, limits))
+        calls.append(_check_call(config, raw, provider_id, limits, sources))
     return calls
 
 
@@ -73,7 +83,13 @@ def _own_id(wanted: str, given: list[str]) -> str:
     return wanted
 
 
-def _check_call(config: AgentConfig, raw: RawCall, provider_id: str, limits: Limits) -> ToolCall:
+def _check_call(
+    config: AgentConfig,
+    raw: RawCall,
+    provider_id: str,
+    limits: Limits,
+    sources: Sequence[Source] | None,
+) -> ToolCall:
     written = str(raw.arguments)
     if len(written) > limits.arguments:
         problem = (
@@ -83,7 +99,8 @@ def _check_call(config: AgentConfig, raw: RawCall, provider_id: str, limits: Lim
         beginning = _beginning(readable(written))
         return ToolCall(readable(raw.name), beginning, provider_id, asks=False, problem=problem)
     try:
-        return checked_call(config, raw.name, parse_arguments(raw.arguments), provider_id)
+        arguments = parse_arguments(raw.arguments)
+        return checked_call(config, raw.name, arguments, provider_id, _compared_with(sources))
     except InvalidArguments as error:
         problem = f"{FAILED}{error} {NOT_EXECUTED}"
         if config.tool(raw.name) is None:
@@ -97,10 +114,24 @@ def _check_call(config: AgentConfig, raw: RawCall, provider_id: str, limits: Lim
         )
 
 
+def _compared_with(sources: Sequence[Source] | None) -> OriginsOf | None:
+    if sources is None:
+        return None
+    return lambda arguments, defaults, names: origins_of(arguments, sources, defaults, names)
+
+
 def checked_call(
-    config: AgentConfig, name: str, arguments: dict[str, Any], provider_id: str
+    config: AgentConfig,
+    name: str,
+    arguments: dict[str, Any],
+    provider_id: str,
+    tell_origins: OriginsOf | None = None,
 ) -> ToolCall:
     """A call of an agent's tool, with what the rules say about it; whoever asks for it.
+
+    Args:
+        tell_origins: tells where each argument came from: `origins.by_hand` of a person's own call;
+            None if that is not known, so that a rule which goes by it asks.
 
     Raises:
         InvalidArguments: if there is no such tool, or the arguments don't fit it.
@@ -109,23 +140,77 @@ def checked_call(
     if tool is None:
         raise InvalidArguments(NO_SUCH_TOOL.format(readable(name)))
     fitting = validate(tool, arguments)
-    ruling = config.policy(name).ruling(fitting)
+    origins = None
+    if tell_origins is not None:
+        names = set(_names_in(tool.metadata.get_parameters_dict()))
+        origins = tell_origins(fitting, _left_to_the_tool(tool, arguments, fitting), names)
+    ruling = config.policy(name).ruling(fitting, origins)
     return ToolCall(
         name,
         fitting,
         provider_id,
-        asks=ruling.verb == "ask",
+        asks=ruling.asks,
         denied=ruling.verb == "deny",
         rule=ruling.rule,
         policy=config.rules_of(name),
         fingerprint=fingerprint(tool),
         secret=secret_names(facts_of(tool).secret, fitting),
         expires_after=config.expiry_of(name),
+        origins=origins,
+        grantable=ruling.grantable,
     )
 
 
+def _left_to_the_tool(
+    tool: AsyncBaseTool, given: dict[str, Any], fitting: dict[str, Any]
+) -> set[str]:
+    """Names of the arguments that nothing was said of, so that they are as the tool has them.
+
+    To say null where it would be null is to say nothing: some models must name every argument.
+    """
+    assert tool.metadata.fn_schema is not None
+    try:
+        own = tool.metadata.fn_schema.model_construct().model_dump(
+            mode="json", warnings=False, by_alias=True
+        )
+    except Exception:  # of somebody's type: then nothing is known to be a default
+        return set()
+    said = {name for name, value in given.items() if value is not None}
+    said |= {
+        field.serialization_alias or name
+        for name, field in tool.metadata.fn_schema.model_fields.items()
+        if name in said or field.alias in said
+    }
+    return {
+        name
+        for name, value in fitting.items()
+        if name not in said and name in own and same({name: own[name]}, {name: value})
+    }
+
+
+def _names_in(schema: Any) -> Iterator[str]:
+    """What a JSON schema calls the parts of arguments, at any depth."""
+    level = [schema]
+    while level:
+        objects = [each for each in level if isinstance(each, dict)]
+        for each in objects:
+            yield from each["properties"] if isinstance(each.get("properties"), dict) else ()
+        level = [below for each in objects for below in each.values()] + [
+            below for each in level if isinstance(each, list) for below in each
+        ]
+
+
 class InvalidArguments(ValueError):
-    """Raised when arguments are not JSON, or don't fit the tool's schema."""
+    """Raised when arguments are not JSON, or don't fit the tool's schema.
+
+    Args:
+        problems: what is wrong, by the argument's name, or by the path to a part of it
+            (`address.city`); under "" what no single argument is to blame for.
+    """
+
+    def __init__(self, message: str, problems: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.problems = problems or {}
 
 
 def parse_arguments(written: str | dict[str, Any]) -> dict[str, Any]:
@@ -217,17 +302,29 @@ def fit(tool: AsyncBaseTool, arguments: dict[str, Any]) -> BaseModel:
     fixed = getattr(tool, "partial_params", {})
     unknown = [name for name in arguments if name in fixed or not _is_field(schema, name)]
     if unknown:
-        raise InvalidArguments(f"unknown arguments: {', '.join(map(repr, unknown))}.")
+        raise InvalidArguments(
+            f"unknown arguments: {', '.join(map(repr, unknown))}.",
+            dict.fromkeys(unknown, "The tool knows no such argument."),
+        )
     try:
         return schema.model_validate(arguments)
     except ValidationError as error:
-        raise InvalidArguments(_in_words(error)) from None
+        raise InvalidArguments(_in_words(error), _by_path(error)) from None
 
 
 def _is_field(schema: type[BaseModel], name: str) -> bool:
     return name in schema.model_fields or any(
         field.alias == name for field in schema.model_fields.values()
     )
+
+
+def _by_path(error: ValidationError) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_context=False):
+        path = ".".join(map(str, problem["loc"]))
+        before = f"{problems[path]} " if path in problems else ""
+        problems[path] = f"{before}{problem['msg'].rstrip('.')}."
+    return problems
 
 
 def _in_words(error: ValidationError) -> str:

@@ -79,8 +79,9 @@ def _listed(parts: list[str]) -> str:
 def _anew(agent: AgentConfig, request: ToolRequest) -> ToolCall:
     """The call as it would be asked now; never freely where it asked before."""
     given: dict[str, Any] = request.final_arguments
+    known = None if request.edited is not None else lambda *_: request.origins or {}
     try:
-        call = checked_call(agent, request.tool, given, request.provider_id)
+        call = checked_call(agent, request.tool, given, request.provider_id, known)
     except InvalidArguments as error:
         problem = f"Not executed: the tool changed after this was asked. {error}"
         return ToolCall(request.tool, given, request.provider_id, asks=False, problem=problem)

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 
 from llama_index.core.llms import ChatMessage
+from llama_index.core.tools import AsyncBaseTool
 
 from hitl.agents import AgentConfig
 from hitl.engine import Engine
@@ -105,8 +106,12 @@ class Views:
         """How many requests wait for a person, over all conversations."""
         return self.journal.read(requests.count_pending)
 
+    def waits(self) -> requests.Waits:
+        """How many requests wait for a person, the newest and the first to expire, in numbers."""
+        return self.journal.read(requests.waits)
+
     def glance(self, most: int = 10) -> requests.Glance:
-        """What waits for a person in short: how many, the newest, and what expires first."""
+        """What waits for a person, in short: the newest, and what expires first, by name."""
         return self.journal.read(requests.glance, most)
 
     def request(self, request_id: str) -> ToolRequest | None:
@@ -175,6 +180,18 @@ class Views:
         if ruling.verb not in ("ask", "allow"):
             return f"The agent's rules let nobody grant this: {ruling.rule}."
         return None
+
+    def tool_of(self, request: ToolRequest) -> AsyncBaseTool | None:
+        """The tool that a request is for, as it is now; None if it is not known here.
+
+        Another program's tool of the same name is not this one.
+        """
+        if self.conversation(request.conversation_id).kind not in self.engine.kinds:
+            return None
+        try:
+            return self.present_agent_of(self.record(request.run_id).run).tool(request.tool)
+        except NotFound:
+            return None
 
     def can_run(self, request: ToolRequest) -> bool:
         """Whether the engine here would carry out an approval of this request.

@@ -101,7 +101,7 @@ def test_a_snapshot_brings_back_every_kind_of_rule():
 def test_rules_that_can_not_be_read_any_more_ask():
     changed = agent().changed({"tools": {"pay": "allow when (", "look": {"strictest": 1}}})
 
-    assert changed.snapshot()["tools"] == {"pay": "ask", "look": "ask"}
+    assert changed.snapshot()["tools"] == {"pay": "always_ask", "look": "always_ask"}
 
 
 def test_of_two_agents_rules_the_stricter_holds_for_every_call():
@@ -170,6 +170,27 @@ def test_a_condition_can_not_speak_of_an_argument_that_is_fixed():
     fixed = FunctionTool.from_defaults(fn=pay, partial_params={"to": "Ada"})
     with pytest.raises(DeclarationError, match="no argument 'to'; it has: amount"):
         agent(tools=[fixed], rules={"pay": "ask when to == 'x'"})
+
+
+def test_a_rule_by_origin_needs_arguments_to_go_by():
+    """Of a tool without any it could never be true that the user said them all."""
+    rule = "ask unless every argument comes from the user's words"
+    bare = FunctionTool.from_defaults(fn=lambda: 1, name="new", description="d")
+    fixed = FunctionTool.from_defaults(fn=look, partial_params={"order": 1})
+
+    assert agent(rules={"look": rule}).asks("look")
+    for each in (bare, fixed):
+        rules = {each.metadata.get_name(): rule}
+        with pytest.raises(DeclarationError, match="the tool has no arguments to go by"):
+            agent(tools=[each], rules=rules, tools_requiring_human_confirmation=[])
+
+
+def test_always_ask_asks_and_survives_a_snapshot():
+    was = agent(rules={"look": "always_ask"})
+
+    assert was.asks("look")
+    assert agent().changed(was.snapshot()).snapshot() == was.snapshot()
+    assert agent().as_strict_as(was).snapshot()["tools"]["look"] == "always_ask"
 
 
 def test_a_change_of_a_tool_that_the_agent_does_not_have_is_nothing():

@@ -187,6 +187,114 @@ def test_next_step_knows_what_a_person_changed() -> None:
     assert said.content == "Ana knows of the refund of order 8."
 
 
+TOUR = {
+    "when": ["tour"],
+    "say": "First.",
+    "call": [{"tool": "one", "as": "one", "done": "One gave {{ result }}."}],
+    "next": [
+        {"say": "Second.", "call": [{"tool": "look", "as": "found"}]},
+        {
+            "say": "Third.",
+            "call": [{"tool": "find", "as": "found"}],
+            "then": {"say": "Found {{ found.name }}.", "call": [{"tool": "write"}]},
+        },
+        {"say": "{{ so_far.rejected }} of {{ so_far.values() | sum }} were rejected."},
+    ],
+}
+
+
+def play(script: dict[str, Any], text: str, *ends: list[dict[str, Any]]) -> list[ChatMessage]:
+    """What the model says, message by message, where its calls come to these ends."""
+    chat, said = [user(text)], [answer(script, user(text))]
+    for turn in ends:
+        outcomes = [outcome(call, **end) for call, end in zip(calls(said[-1]), turn, strict=True)]
+        chat += [said[-1], *outcomes]
+        said.append(answer(script, *chat))
+    return said
+
+
+KAPUT = {"status": "failed", "result": "Encountered error in tool call: kaput"}
+ENDS: list[dict[str, Any]] = [
+    {"result": "fine"},
+    {"status": "rejected", "reason": "no"},
+    KAPUT,
+    *({"status": status} for status in ("expired", "unknown", "worked", "not_done")),
+    {"status": "denied", "rule": "deny"},
+    {"status": "answered", "result": "yes"},
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_next_steps_follow_whatever_came_of_the_calls(end: dict[str, Any]) -> None:
+    """They say first what came of them, and it is what would be said at the end."""
+    first = after({**TOUR, "next": []}, "tour", end).content
+    said = play(TOUR, "tour", [end], [end], [{"status": "rejected"}])
+    assert said[1].content == f"{first}\n\nSecond."
+    assert [call.tool_name for message in said for call in calls(message)] == [
+        "one",
+        "look",
+        "find",
+    ]
+    assert str(said[3].content).endswith("of 3 were rejected.")
+
+
+def test_then_is_gone_through_before_next() -> None:
+    """`next` is what comes after a step, and `then` is a part of it."""
+    said = play(TOUR, "tour", [{"result": "1"}], [KAPUT], [{"result": '{"name": "Ana"}'}], [KAPUT])
+    assert [message.content for message in said] == [
+        "First.",
+        "One gave 1.\n\nSecond.",
+        "look failed: kaput\n\nThird.",
+        "Found Ana.",
+        "write failed: kaput\n\n0 of 4 were rejected.",
+    ]
+    assert not calls(said[-1])
+
+
+def test_several_calls_of_a_step_are_told_before_the_next_one() -> None:
+    step = {"when": ["go"], "call": [{"tool": "one"}, {"tool": "two"}], "next": [{"say": "Done."}]}
+    said = play(step, "go", [{"status": "rejected", "reason": "No"}, {"result": "2"}])[-1].content
+    assert said == (
+        "I did not run one: it was not approved. Reason: No two ran. Its result: 2\n\nDone."
+    )
+
+
+def test_a_long_tour_is_played_to_its_end() -> None:
+    steps = [{"say": f"Step {n}.", "call": [{"tool": f"t{n}"}]} for n in range(30)]
+    script = {"when": ["go"], **steps[0], "next": [*steps[1:], {"say": "The end."}]}
+    said = play(script, "go", *[[{"result": "ok"}]] * 30)
+    assert str(said[-1].content) == "t29 ran. Its result: ok\n\nThe end."
+
+
+def test_what_a_person_answered_is_told_as_theirs() -> None:
+    said = after(ADDITION, "10 + 20", {"status": "answered", "result": "some 30"})
+    assert said.content == "add_two_numbers was not run; a person answered instead: some 30"
+
+
+def test_what_a_person_answered_is_the_result_that_a_script_goes_on_with() -> None:
+    end = {"status": "answered", "result": '{"total": 80}'}
+    message = after(REFUND, "refund order 7 and tell Ana", end)
+    assert arguments(message)[0] == {"order": 7, "sum": 80}
+    assert str(message.content).startswith("find_order was not run; a person answered instead: ")
+
+
+def test_an_answer_that_the_next_step_can_not_use_ends_the_script() -> None:
+    """A person may write anything; a run must not fail because of it."""
+    message = after(REFUND, "refund order 7 and tell Ana", {"status": "answered", "result": "80?"})
+    assert message.content == "find_order was not run; a person answered instead: 80?"
+    assert not calls(message)
+
+
+def test_an_answer_that_only_a_later_step_can_not_use_ends_it_there() -> None:
+    script = {
+        "when": ["go"],
+        "call": [{"tool": "find", "as": "found"}],
+        "then": {"call": [{"tool": "ask"}], "then": {"say": "It is {{ found.name }}."}},
+    }
+    said = play(script, "go", [{"status": "answered", "result": "hm"}], [{"result": "ok"}])
+    assert said[-1].content == "ask ran. Its result: ok"
+
+
 def test_calls_of_another_model_are_told_by_their_names() -> None:
     call = ToolCallBlock(tool_call_id="call_1", tool_name="subtract", tool_kwargs='{"a": 1}')
     asked = ChatMessage(role=MessageRole.ASSISTANT, blocks=[TextBlock(text="Hm."), call])
@@ -363,6 +471,28 @@ def test_a_chat_that_went_through_json_is_understood() -> None:
         ({"when": [], "say": "hi"}, "demo.0.when: "),
         ({"when": ["go"]}, "demo.0: a step needs `say` or `call`"),
         ({"when": ["go"], "say": "hi", "then": {"say": "ho"}}, "demo.0: `then` follows a `call`"),
+        ({"when": ["go"], "say": "hi", "next": [{"say": "ho"}]}, "demo.0: `next` follows a `call`"),
+        (
+            {"when": ["go"], "call": [{"tool": "x"}], "next": {"say": "ho"}},
+            "demo.0.next: Input should be a valid list",
+        ),
+        (
+            {
+                "when": ["go"],
+                "call": [{"tool": "x"}],
+                "then": {"say": "never more"},
+                "next": [{"say": "ho"}],
+            },
+            "demo.0: `next` follows a `call`, and so does what `then` leads to",
+        ),
+        (
+            {"when": ["go"], "call": [{"tool": "x"}], "next": [{"say": "ho"}, {"say": "ho"}]},
+            "demo.0: `next.0` must end with a `call`",
+        ),
+        (
+            {"when": ["go"], "call": [{"tool": "x"}], "next": [{"sya": "ho", "say": "ho"}]},
+            "demo.0.next.0.sya: ",
+        ),
         ({"when": ["go"], "call": [{"tool": "x", "dnoe": "hi"}]}, "demo.0.call.0.dnoe: "),
         ({"when": ["go"], "say": "{{ a"}, "demo.0.say: '{{ a' is not a template"),
         ({"when": ["{a:d} {a}"], "say": "hi"}, "demo.0.when.0: '{a:d} {a}' is not a pattern"),

@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.errors import DeclarationError
-from hitl.rules import ALLOW, ASK, DENY, FUNCTIONS, STRICTNESS, Policy, strictest
+from hitl.rules import (
+    ALLOW,
+    ALWAYS_ASK,
+    ASK,
+    DENY,
+    FUNCTIONS,
+    STRICTNESS,
+    UNLESS_FROM_USER,
+    Policy,
+    strictest,
+)
+
+BY_ORIGIN = f"ask {UNLESS_FROM_USER}"
+FROM_USER, FROM_TOOL = {"a": {"from": "user"}}, {"a": {"from": "tool", "tool": "t"}}
 
 
 def verb(said: str | list[str] | None, **arguments: object) -> str:
@@ -19,7 +32,14 @@ def verb(said: str | list[str] | None, **arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"), [("ask", "ask"), ("allow", "allow"), ("deny", "deny"), (None, "ask")]
+    ("said", "expected"),
+    [
+        ("ask", "ask"),
+        ("always_ask", "always_ask"),
+        ("allow", "allow"),
+        ("deny", "deny"),
+        (None, "ask"),
+    ],
 )
 def test_a_plain_rule_counts_for_every_call(said, expected):
     policy = Policy.read(said)
@@ -32,6 +52,18 @@ def test_a_plain_rule_counts_for_every_call(said, expected):
 def test_what_ask_when_does_not_fit_runs_freely():
     assert verb("ask when amount > 100", amount=101) == "ask"
     assert verb("ask when amount > 100", amount=100) == "allow"
+
+
+def test_always_ask_reads_as_ask_does_and_is_stricter():
+    """Only a grant can tell them apart: none may answer in its place."""
+    assert verb("always_ask when amount > 100", amount=101) == "always_ask"
+    assert verb("always_ask when amount > 100", amount=100) == "allow"
+    assert STRICTNESS == ("allow", "ask", "always_ask", "deny")
+    assert ALWAYS_ASK.ruling({}).asks
+    assert ASK.ruling({}).asks
+    assert ASK.ruling({}).grantable
+    assert not ALWAYS_ASK.ruling({}).grantable
+    assert not ALLOW.ruling({}).grantable
 
 
 @pytest.mark.parametrize(
@@ -161,7 +193,7 @@ def test_a_condition_that_can_not_be_evaluated_asks_at_once(rule, condition, arg
     started = time.perf_counter()
     ruling = policy.ruling(arguments)
 
-    assert ruling.verb == "ask"
+    assert ruling.verb == "always_ask", "it might have denied, so no grant may answer"
     assert ruling.rule.startswith(f"{said} (could not be evaluated: ")
     assert ruling.rule.endswith(", so it asks)")
     assert time.perf_counter() - started < 2
@@ -188,14 +220,17 @@ POLICIES = [
     for said in (
         "ask", "allow", "deny", "ask when a > 1", "deny when b == 'x'", "allow when a < b",
         ["deny when a.size() > 2", "ask when b"], ["allow when b in a", "deny"],
-        ["ask when a.exists(x, x == b)", "allow when a[0] > 1"],
+        ["ask when a.exists(x, x == b)", "allow when a[0] > 1"], "always_ask",
+        ["always_ask when a > 1", "ask"], BY_ORIGIN, f"always_{BY_ORIGIN}", [BY_ORIGIN, "allow"],
+        [BY_ORIGIN, "deny when a > 2"], ["allow when a > 1", BY_ORIGIN],
     )
 ]  # fmt: skip
 
 
-@given(st.sampled_from(POLICIES), st.dictionaries(st.sampled_from("abc"), JSON))
-def test_no_arguments_whatever_make_a_ruling_fail(policy, arguments):
-    assert policy.ruling(arguments).verb in STRICTNESS
+@given(st.sampled_from(POLICIES), st.dictionaries(st.sampled_from("abc"), JSON), JSON)
+def test_no_arguments_whatever_make_a_ruling_fail(policy, arguments, origins):
+    for known in (None, {"a": origins}):
+        assert policy.ruling(arguments, known).verb in STRICTNESS
 
 
 def test_many_threads_can_ask_at_once():
@@ -210,6 +245,97 @@ def test_many_threads_can_ask_at_once():
     for thread in threads:
         thread.join()
     assert (verbs.count("ask"), verbs.count("allow")) == (8 * 99, 8 * 101)
+
+
+# Where the arguments came from
+
+
+@pytest.mark.parametrize("said", [BY_ORIGIN, BY_ORIGIN.replace("'", "’"), f"  {BY_ORIGIN}\n"])
+def test_a_rule_by_origin_alone_lets_run_what_the_user_said(said):
+    policy = Policy.read(said)
+
+    assert policy.ruling({"a": 1}, FROM_USER).verb == "allow"
+    assert policy.ruling({"a": 1}, FROM_TOOL).rule == policy.words == BY_ORIGIN
+    assert policy.plain is None
+    assert policy.goes_by_origins
+    assert not ASK.goes_by_origins
+
+
+@pytest.mark.parametrize("origins", [None, {}, FROM_TOOL, {**FROM_USER, "b": {}}, {"a": "user"}])
+def test_a_rule_by_origin_asks_where_these_are_others_or_not_known(origins):
+    assert Policy.read(BY_ORIGIN).ruling({"a": 1}, origins).verb == "ask"
+    assert Policy.read(f"always_{BY_ORIGIN}").ruling({"a": 1}, origins).verb == "always_ask"
+
+
+@pytest.mark.parametrize(
+    ("said", "of_user", "of_tool"),
+    [
+        ([BY_ORIGIN, "allow"], "allow", "ask"),
+        ([BY_ORIGIN, "ask"], "ask", "ask"),
+        ([BY_ORIGIN, "deny"], "deny", "deny"),
+        ([BY_ORIGIN, "deny when a == 1"], "deny", "deny"),
+        ([BY_ORIGIN, "always_ask when a == 1"], "always_ask", "always_ask"),
+        ([BY_ORIGIN, "deny when a > 1"], "ask", "ask"),
+        (["deny when a > 1", BY_ORIGIN], "ask", "ask"),
+        (["ask when a > 1", BY_ORIGIN], "allow", "ask"),
+        (["allow when a == 1", BY_ORIGIN], "allow", "allow"),
+        ([BY_ORIGIN, "allow when a == 1"], "allow", "ask"),
+        ([BY_ORIGIN, f"always_{BY_ORIGIN}"], "allow", "always_ask"),
+    ],
+)
+def test_a_rule_by_origin_beside_others_only_tightens_what_they_say(said, of_user, of_tool):
+    """What no rule fits asks as if it were not there: it never lets run what would have asked."""
+    policy = Policy.read(said)
+    assert policy.ruling({"a": 1}, FROM_USER).verb == of_user
+    assert policy.ruling({"a": 1}, FROM_TOOL).verb == of_tool
+
+
+OTHERS = [f"{said} when {what}" for said in STRICTNESS for what in ("a > 1", "b == 'x'", "c")]
+ORIGINS = st.none() | st.sampled_from([FROM_USER, FROM_TOOL, {}, {**FROM_USER, "b": None}])
+ARGUMENTS = st.fixed_dictionaries({"a": st.integers(0, 3)}, optional={"b": st.just("x")})
+
+
+@given(
+    st.lists(st.sampled_from(OTHERS), min_size=1, max_size=4),
+    st.sampled_from([[], *([said] for said in STRICTNESS)]),
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from([BY_ORIGIN, f"always_{BY_ORIGIN}"]))),
+    ARGUMENTS,
+    ORIGINS,
+)
+def test_no_list_of_rules_gets_laxer_by_a_rule_by_origin(others, last, added, arguments, origins):
+    """Wherever it stands, whatever the call is, and whatever is known of its origins."""
+    said = list(others)
+    for place, rule in added:
+        said.insert(place, rule)
+    without = Policy.read(others + last).ruling(arguments, origins)
+    ruling = Policy.read(said + last).ruling(arguments, origins)
+
+    assert STRICTNESS.index(ruling.verb) >= STRICTNESS.index(without.verb)
+    if origins == FROM_USER:
+        assert ruling == without
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        BY_ORIGIN.replace("ask", "allow", 1),
+        BY_ORIGIN.replace("ask", "deny", 1),
+        "allow when every argument comes from the user's words",
+        "ask when any argument comes from a tool",
+        "allow when all arguments come from the user's words",
+        "ask unless amount > 5",
+        "ask unless every argument comes from the user",
+        f"{BY_ORIGIN} or a > 1",
+    ],
+)
+def test_where_arguments_come_from_can_be_said_in_one_way_alone(said):
+    with pytest.raises(DeclarationError, match="can only make calls ask, and is said in exactly"):
+        Policy.read([said])
+
+
+def test_a_condition_may_hold_the_words_of_the_rule_by_origin():
+    said = "ask when note.contains('every argument comes from here')"
+    assert verb(said, note="every argument comes from here") == "ask"
 
 
 # What is refused
@@ -241,6 +367,7 @@ def test_many_threads_can_ask_at_once():
         ("ask when to == '\ud800'", "is no condition"),
         (["ask", "allow when a > 1"], "nothing after 'ask' could ever count"),
         (["ask when a > 1", "deny", "allow"], "nothing after 'deny' could ever count"),
+        (["always_ask", BY_ORIGIN], "nothing after 'always_ask' could ever count"),
     ],
 )
 def test_what_is_no_rule_is_refused_and_said_why(said, problem):
@@ -267,10 +394,11 @@ def test_what_old_rows_say_can_be_read():
 @pytest.mark.parametrize(
     "data",
     ["", "Allow", True, 5, [], ["allow", 5], {}, {"strictest": 5}, {"strictest": []}, {"allow": 1},
-     ["allow", "deny"], "allow when (", {"strictest": ["allow", None]}, [["allow"]], HUGE],
+     ["allow", "deny"], "allow when (", {"strictest": ["allow", 1]}, [["allow"]], HUGE],
 )  # fmt: skip
-def test_whatever_data_can_not_be_read_asks(data):
-    assert Policy.from_data(data) == ASK
+def test_whatever_data_can_not_be_read_asks_a_person_and_no_grant(data):
+    """It might have denied."""
+    assert Policy.from_data(data) == ALWAYS_ASK
 
 
 def test_one_broken_part_does_not_hide_that_the_other_denies():
@@ -289,11 +417,12 @@ def test_the_same_said_in_two_ways_is_the_same_policy():
     st.sampled_from(POLICIES),
     st.sampled_from(POLICIES),
     st.dictionaries(st.sampled_from("ab"), st.integers(0, 3) | st.lists(st.integers(0, 3))),
+    ORIGINS,
 )
-def test_the_strictest_of_two_rules_as_the_stricter_does(one, other, arguments):
+def test_the_strictest_of_two_rules_as_the_stricter_does(one, other, arguments, origins):
     both = strictest(one, other)
-    stricter = max((policy.ruling(arguments).verb for policy in (one, other)), key=STRICTNESS.index)
-    assert both.ruling(arguments).verb == stricter
+    verbs = [policy.ruling(arguments, origins).verb for policy in (one, other)]
+    assert both.ruling(arguments, origins).verb == max(verbs, key=STRICTNESS.index)
     assert both == strictest(other, one) == strictest(both, other) == strictest(one, both)
 
 
@@ -302,7 +431,15 @@ def test_the_strictest_is_said_as_simply_as_it_can_be(policy):
     assert strictest(policy, policy) == policy
     assert strictest(policy, ALLOW) == policy
     assert strictest(policy, DENY) == DENY
-    assert strictest(Policy.read("ask when a > 1"), ASK) == ASK
+    assert strictest(Policy.read("ask when a > 1"), ALWAYS_ASK) == ALWAYS_ASK
+    assert strictest(Policy.read(BY_ORIGIN), ASK) == ASK
+    assert strictest(ASK, ALWAYS_ASK) == ALWAYS_ASK
+
+
+def test_a_condition_that_may_fail_is_kept_beside_ask_as_it_is_stricter_then():
+    both = strictest(Policy.read("ask when a > 1"), ASK)
+    assert both.ruling({"a": 1}).verb == "ask"
+    assert both.ruling({"a": "x"}).verb == "always_ask"
 
 
 def test_several_lists_of_rules_are_told_apart_in_words():

@@ -9,7 +9,7 @@ import pytest
 from llama_index.core.tools import adapt_to_async_tool
 from pydantic import BaseModel, Field
 
-from hitl.form_answers import arguments_from
+from hitl.form_answers import arguments_from, problems_at
 from hitl.function_tools import as_tool
 from hitl.schema_fields import MISSING, FormField, fields_of
 from hitl.toolcalls import InvalidArguments, validate
@@ -38,6 +38,7 @@ def order(
     color: Color,
     size: Literal["s", "m", 42],
     tags: list[str],
+    amounts: list[float],
     address: Address,
     anything: Any,
     names: dict[str, int],
@@ -67,7 +68,8 @@ FILLED: dict[str, Any] = {
     "color": "red",
     "size": 42,
     "tags": "one\n\n two\n",
-    "address": '{"street": "Elm"}',
+    "amounts": "1\n\n 2.5\n",
+    "address": {"street": "Elm", "number": None, "neighbours": ""},
     "anything": "[1, null]",
     "names": '{"a": 1}',
 }
@@ -93,13 +95,14 @@ def sent(**answers: Any) -> dict[str, Any]:
         ("color", "choice"),
         ("size", "choice"),
         ("tags", "lines"),
-        ("address", "json"),
+        ("amounts", "numbers"),
+        ("address", "object"),
         ("anything", "json"),
         ("names", "json"),
         ("maybe_gift", "choice"),
         ("maybe_due", "date"),
         ("maybe_color", "choice"),
-        ("maybe_address", "json"),
+        ("maybe_address", "object"),
         ("maybe_tags", "lines"),
     ],
 )
@@ -142,6 +145,7 @@ def test_what_is_filled_in_passes_the_gate() -> None:
         "color": "red",
         "size": 42,
         "tags": ["one", " two"],
+        "amounts": [1.0, 2.5],
         "address": {"street": "Elm", "number": None, "neighbours": []},
         "anything": [1, None],
         "names": {"a": 1},
@@ -180,8 +184,67 @@ def test_a_required_field_left_empty_is_refused_by_name() -> None:
 
 
 def test_broken_json_is_refused_by_name() -> None:
-    with pytest.raises(InvalidArguments, match="address is not valid JSON"):
-        sent(address="{street: Elm}")
+    with pytest.raises(InvalidArguments, match="names is not valid JSON"):
+        sent(names="{a: 1}")
+
+
+def test_all_that_is_unreadable_is_told_at_its_field_at_once() -> None:
+    address = {"street": "Elm", "neighbours": "[{]"}
+    with pytest.raises(InvalidArguments) as refused:
+        sent(names="{a: 1}", amounts="1\ntwo", address=address)
+    problems = refused.value.problems
+    assert problems.keys() == {"names", "amounts", "address.neighbours"}
+    assert problems["amounts"] == "This is not a list of numbers: line 2 is 'two'."
+
+
+@pytest.mark.parametrize("written", ["NaN", "[1e999]", '"\\ud800"', "[" * 200 + "]" * 200, ""])
+def test_json_that_no_call_can_have_is_refused(written: str) -> None:
+    with pytest.raises(InvalidArguments):
+        validate(TOOL, sent(anything=written))
+
+
+def test_each_field_of_the_schema_says_what_is_wrong_with_it() -> None:
+    address = {"street": "Elm", "number": "x", "neighbours": '[{"street": 1}]'}
+    with pytest.raises(InvalidArguments) as refused:
+        validate(TOOL, sent(count=0, tags=None, amounts="1\n2", address=address, due=None))
+    told = problems_at(list(FIELDS.values()), refused.value.problems)
+    assert told == {
+        "count": "Input should be greater than or equal to 1.",
+        "due": "Field required.",
+        "address.number": told["address.number"],
+        "address.neighbours": "0.street: Input should be a valid string.",
+    }
+
+
+def test_what_no_field_is_to_blame_for_is_said_of_the_whole() -> None:
+    assert problems_at(list(FIELDS.values()), {"": "Too much.", "x.y": "Unknown."}) == {
+        "": "Too much. x.y: Unknown."
+    }
+
+
+def test_an_object_in_an_object_has_fields_and_a_deeper_one_is_json() -> None:
+    inner: dict[str, Any] = {"type": "integer"}
+    for _ in range(3):
+        inner = {"type": "object", "properties": {"a": inner}}
+    (field,) = fields_of({"properties": {"a": inner}})
+    assert [field.kind, field.fields[0].kind, field.fields[0].fields[0].kind] == [
+        "object",
+        "object",
+        "json",
+    ]
+
+
+def test_an_optional_object_counts_once_something_is_filled_into_it() -> None:
+    assert "maybe_address" not in sent()
+    assert sent(maybe_address={"street": "Oak", "number": 3, "neighbours": ""})[
+        "maybe_address"
+    ] == {"street": "Oak", "number": 3}
+
+
+def test_an_object_with_names_of_its_own_choice_is_json() -> None:
+    schema = {"type": "object", "properties": {"a": {}}, "additionalProperties": True}
+    (field,) = fields_of({"properties": {"free": schema}})
+    assert field.kind == "json"
 
 
 @pytest.mark.parametrize("default", ["one", 2**60, True, [1], {"a": 1}])

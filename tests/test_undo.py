@@ -78,7 +78,7 @@ def test_once_the_tool_has_started_an_undo_says_so_and_changes_nothing(play: Pla
 
 def test_a_decision_takes_effect_in_the_next_process_too(play: Play, till: Till):
     """It was acknowledged, so it is not lost."""
-    on, run_id, request = decided(play, till, SHORT, Approve())
+    on, run_id, _ = decided(play, till, SHORT, Approve())
     on.engine.stop()
     after = play(agent(till.tool()), "Done.")
     after.ended(run_id)

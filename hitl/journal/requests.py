@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, case, func, insert, or_, select, update
 
 from hitl.journal import audit, grants
 from hitl.journal.receipts import receipt_of
@@ -28,6 +28,7 @@ from hitl.journal.values import (
 )
 
 POLICY = "the agent's policy"
+SINCE = func.coalesce(request.c.ended_at, request.c.asked_at)  # it waits
 UNDECIDED: dict[str, Any] = dict.fromkeys(
     ("decision", "decided_at", "decided_by", "receipt", "receipt_sha256", "effective_at")
 )
@@ -368,6 +369,21 @@ def count_pending(tx: Connection, conversation_id: str | None = None) -> int:
     return int(tx.execute(query).scalar_one())
 
 
+class Waits(NamedTuple):
+    """How many requests wait, since when the newest does, and when the first of them expires."""
+
+    waiting: int
+    newest: float | None
+    expires: float | None
+
+
+def waits(tx: Connection) -> Waits:
+    """What a change in what waits for a person, in any conversation, can be told by."""
+    expires = case((request.c.status == "pending", request.c.expires_at))
+    columns = (func.count(), func.max(SINCE), func.min(expires))
+    return Waits(*tx.execute(select(*columns).select_from(request).where(WAITS)).one())
+
+
 class Waiting(NamedTuple):
     """A request that waits for a person, in short.
 
@@ -385,9 +401,9 @@ class Waiting(NamedTuple):
 
 
 class Glance(NamedTuple):
-    """What waits for a person, in short: how many, the newest, and what expires first."""
+    """How many requests wait for a person, the newest of them, and those that expire first."""
 
-    count: int
+    waiting: int
     newest: tuple[Waiting, ...]
     expiring: tuple[Waiting, ...]
 
@@ -399,11 +415,10 @@ def glance(tx: Connection, most: int) -> Glance:
         most: how many of the newest, and of those that expire first, are named.
     """
     agent = select(run.c.agent).where(run.c.id == request.c.run_id).scalar_subquery()
-    since = func.coalesce(request.c.ended_at, request.c.asked_at).label("since")
-    named = (request.c.id, request.c.tool, agent, request.c.status, since)
+    named = (request.c.id, request.c.tool, agent, request.c.status, SINCE)
     query = select(*named, request.c.asked_at, request.c.expires_at).where(WAITS).limit(most)
     in_time = (request.c.status == "pending", request.c.expires_at > now())
-    newest = tx.execute(query.order_by(since.desc(), request.c.id.desc()))
+    newest = tx.execute(query.order_by(SINCE.desc(), request.c.id.desc()))
     expiring = tx.execute(query.where(*in_time).order_by(request.c.expires_at, request.c.id))
     return Glance(
         count_pending(tx),

@@ -16,7 +16,12 @@ WORDS = {
     "temperature": "Temperature changed",
     "state": "User state changed",
 }
-CHOICES = {"ask": "asks first", "allow": "runs freely", "deny": "is denied"}
+CHOICES = {
+    "ask": "asks first",
+    "always_ask": "always asks",
+    "allow": "runs freely",
+    "deny": "is denied",
+}
 BY_RULES = "by its rules"
 
 

@@ -19,6 +19,7 @@ from hitl.ui.people import who
 
 POLICY_WORDS: dict[str, Verb] = {
     ":material/front_hand: Asks first": "ask",
+    ":material/front_hand: Always asks": "always_ask",
     ":material/bolt: Runs freely": "allow",
     ":material/gpp_bad: Denied": "deny",
 }

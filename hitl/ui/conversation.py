@@ -11,7 +11,7 @@ from hitl.ui.chat import Chat
 from hitl.ui.composer import draw_composer, send
 from hitl.ui.office import desk
 from hitl.ui.panel import draw_panel
-from hitl.ui.run import draw_run, run_signature
+from hitl.ui.run import draw_run, record_of, run_signature
 
 WINDOW = 10
 SLOTS = 20
@@ -72,14 +72,14 @@ def _draw_slot(chat: Chat, after: int, slot: int) -> None:
     def signature() -> Hashable:
         there = runs()
         full = slot == SLOTS - 1 and len(there) > SLOTS
-        return full, run_signature(there[slot]) if slot < len(there) else None
+        return full, run_signature(there[slot].id) if slot < len(there) else None
 
     def draw() -> None:
         there = runs()
         if slot == SLOTS - 1 and len(there) > SLOTS:
             st.rerun()
         if slot < len(there):
-            draw_run(desk().record(there[slot].id), chat.id)
+            draw_run(record_of(there[slot].id), chat.id, f"slot-{slot}")
 
     live.area(f"slot-{slot}", signature, draw)
 

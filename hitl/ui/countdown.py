@@ -30,7 +30,7 @@ export default function ({ data, parentElement }) {
     const clock = hours
       ? `${hours}:${two(minutes)}:${two(left % 60)}`
       : `${minutes}:${two(left % 60)}`
-    shown.textContent = left ? `expires in ${clock}` : "expires now"
+    shown.textContent = left ? `${data.verb} in ${clock}` : `${data.verb} now`
     shown.classList.toggle("soon", left <= data.warn)
   }
   tick()
@@ -41,9 +41,16 @@ export default function ({ data, parentElement }) {
 )
 
 
-def draw_countdown(request_id: str, asked_at: float, expires_at: float) -> None:
-    """Count down to the moment at which an unanswered request ends."""
-    warn = min(WARN_SECONDS, WARN_SHARE * (expires_at - asked_at))
-    left = max(0.0, expires_at - time.time())
-    with st.container(width=130):
-        _countdown(key=f"countdown-{request_id}", data={"left": left, "warn": warn}, height=24)
+def draw_countdown(name: str, since: float, until: float, verb: str = "expires") -> None:
+    """Count down to the moment at which something happens by itself.
+
+    Args:
+        name: what counts down, unique in the page.
+        since, until: seconds since the epoch.
+        verb: what happens then.
+    """
+    warn = min(WARN_SECONDS, WARN_SHARE * (until - since))
+    left = max(0.0, until - time.time())
+    with st.container(width=130 if verb == "expires" else 150):
+        data = {"left": left, "warn": warn, "verb": verb}
+        _countdown(key=f"countdown-{name}", data=data, height=24)

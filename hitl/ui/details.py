@@ -9,7 +9,7 @@ import streamlit as st
 from hitl.journal import ModelCall, RunRecord
 from hitl.secrecy import masked_text, without_secrets
 from hitl.ui import live, text
-from hitl.ui.card import draw_literal
+from hitl.ui.arguments import draw_literal
 from hitl.ui.office import desk
 from hitl.ui.people import clock, duration
 

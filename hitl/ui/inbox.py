@@ -4,11 +4,10 @@ from collections.abc import Hashable
 
 import streamlit as st
 
-from hitl.agents import ToolFacts, facts_of
-from hitl.errors import NotFound
-from hitl.journal import Conversation, ToolRequest
+from hitl.journal import ToolRequest
 from hitl.ui import live, text
-from hitl.ui.card import draw_card
+from hitl.ui.card import card_signature, draw_card
+from hitl.ui.many import draw_buttons
 from hitl.ui.office import desk
 from hitl.ui.pages import CHAT
 
@@ -21,7 +20,7 @@ def draw_inbox() -> None:
     pages = max(1, -(-total // PER_PAGE))
     page = min(st.session_state.get("inbox-page", 1), pages)
     shown = [each.id for each in desk().pending(limit=PER_PAGE, skip=(page - 1) * PER_PAGE)]
-    live.area("inbox-count", lambda: desk().count_pending(), _draw_count)
+    live.area("inbox-count", lambda: _head_signature(shown), lambda: _draw_head(shown))
     for slot in range(PER_PAGE):
         _draw_slot(shown, slot)
     if pages > 1:
@@ -29,12 +28,33 @@ def draw_inbox() -> None:
     live.listen()
 
 
-def _draw_count() -> None:
-    waiting = desk().count_pending()
-    if not waiting:
+def _head_signature(shown: list[str]) -> Hashable:
+    return desk().count_pending(), *_waiting(shown), "selected", *_selected(shown)
+
+
+def _waiting(shown: list[str]) -> list[str]:
+    found = [desk().request(each) for each in shown]
+    return [each.id for each in found if each is not None and each.status == "pending"]
+
+
+def _selected(shown: list[str]) -> list[str]:
+    return [each for each in shown if st.session_state.get(f"select-{each}")]
+
+
+def _draw_head(shown: list[str]) -> None:
+    total = desk().count_pending()
+    if not total:
         st.markdown("Nothing waits for you.")
+        return
+    title = f"{total} {'request waits' if total == 1 else 'requests wait'} for you"
+    waiting = _waiting(shown)
+    selected = [each for each in waiting if each in _selected(shown)]
+    if len(waiting) < 2:
+        st.markdown(f"**{title}**")
+    elif selected:
+        draw_buttons("inbox", selected, title, f"{len(selected)} selected")
     else:
-        st.markdown(f"**{waiting} {'request waits' if waiting == 1 else 'requests wait'} for you**")
+        draw_buttons("inbox", waiting, title)
 
 
 def _draw_slot(shown: list[str], slot: int) -> None:
@@ -49,7 +69,7 @@ def _draw_slot(shown: list[str], slot: int) -> None:
 
     def signature() -> Hashable:
         request = request_here()
-        return (request.id, request.status, request.result) if request else None
+        return card_signature(request) if request else None
 
     def draw() -> None:
         request = request_here()
@@ -63,24 +83,30 @@ def _draw_request(request: ToolRequest) -> None:
     conversation = desk().conversation(request.conversation_id)
     title = text.label(conversation.title, keep=text.IN_PROSE)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{text.label(conversation.agent)} · {title}")
+        if request.status == "pending":
+            st.checkbox(
+                f"Select {text.label(request.tool)}",
+                key=f"select-{request.id}",
+                label_visibility="collapsed",
+                on_change=_select,
+                width="content",
+            )
+        st.caption(f"{text.label(conversation.agent)} · {title}", width="stretch")
         if conversation.kind == desk().kind:
-            st.space("stretch")
             st.page_link(
                 CHAT,
                 label="Open conversation",
                 icon=":material/open_in_new:",
                 query_params={"chat": conversation.id},
             )
-    draw_card(request, _facts(request, conversation))
+    draw_card(request, desk().tool_of(request), _said(request))
 
 
-def _facts(request: ToolRequest, conversation: Conversation) -> ToolFacts:
-    """What this app's tool declares; another program's tool of the same name is not this one."""
-    if conversation.kind not in desk().engine.kinds:
-        return ToolFacts()
-    try:
-        tool = desk().agent_of(desk().record(request.run_id).run).tool(request.tool)
-    except NotFound:
-        return ToolFacts()
-    return facts_of(tool) if tool else ToolFacts()
+def _select() -> None:
+    live.redraw_what_changed("inbox-count")
+
+
+def _said(request: ToolRequest) -> str:
+    """What the agent said in the message that asked for this."""
+    message = desk().record(request.run_id).messages.get(request.turn)
+    return str(message.content or "") if message else ""

@@ -6,8 +6,8 @@ database is away, areas keep what they show.
 """
 
 import secrets
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -111,6 +111,8 @@ def begin() -> None:
     st.session_state.drawn = {}
     st.session_state.sure = {}
     st.session_state.looked = {}
+    st.session_state.inside = {}
+    st.session_state.drawing = []
     st.session_state.whole = True
     memory().turn_over()
 
@@ -151,26 +153,57 @@ def once(key: Hashable, look: Callable[[], T]) -> T:
     return looked[key]
 
 
-def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) -> None:
+def area(
+    key: str, signature: Callable[[], Hashable], draw: Callable[[], None], *, inside: str = ""
+) -> None:
     """Draw a part of the page that will be redrawn alone.
 
     Args:
         key: its name, unique in the page.
         signature: what it shows, in short; compared to what it was when it was drawn.
         draw: draws it.
+        inside: the area that it is a part of, and is redrawn with.
     """
     st.session_state.areas[key] = signature
+    st.session_state.inside[key] = inside
 
     @st.fragment(key=key)
     def body() -> None:
-        with as_last_seen():
-            st.session_state.looked = {}
+        with as_last_seen(), _drawing(key) as is_part:
+            if not is_part:
+                st.session_state.looked = {}
+            _forget_parts(key)
             seen = _look(signature)
             _note_drawing(key, seen if guarded(draw) else NEVER)
-        if not st.session_state.whole:
+        if not st.session_state.whole and not is_part:
             follow_up()
 
     body()
+
+
+@contextmanager
+def _drawing(key: str) -> Iterator[bool]:
+    """Whether an area is drawn as a part of another one, not alone."""
+    stack: list[str] = st.session_state.drawing
+    stack.append(key)
+    try:
+        yield len(stack) > 1
+    finally:
+        stack.remove(key)
+
+
+def note_part(key: str) -> None:
+    """A fragment that is no area, in the area that is being drawn: it is redrawn with that."""
+    if stack := st.session_state.drawing:
+        st.session_state.inside[key] = stack[-1]
+
+
+def _forget_parts(key: str) -> None:
+    """What an area was made of before; it may be made of other parts now."""
+    inside = st.session_state.inside
+    for part in [part for part, of in inside.items() if of == key]:
+        for kept in (st.session_state.areas, inside):
+            kept.pop(part, None)
 
 
 def _note_drawing(key: str, seen: Hashable) -> None:
@@ -243,9 +276,20 @@ def redraw_what_changed(here: str) -> None:
     st.session_state.looked = {}
     with as_last_seen():
         stale = [key for key, sign in st.session_state.areas.items() if _is_stale(key, sign)]
+    stale = [key for key in stale if not _is_part_of(key, stale)]
     # What a person waits for first.
-    stale.sort(key=lambda key: not key.startswith("slot-"))
-    st.rerun([*(key for key in stale if key != here), here])
+    stale.sort(key=lambda key: not key.startswith(("slot-", "card-")))
+    drawn_anyway = _is_part_of(here, stale)
+    st.rerun([*(key for key in stale if key != here), *([] if drawn_anyway else [here])])
+
+
+def _is_part_of(key: str, areas: list[str]) -> bool:
+    """Whether a fragment is redrawn with one of these areas."""
+    inside = st.session_state.inside
+    while key := inside.get(key, ""):
+        if key in areas:
+            return True
+    return False
 
 
 def _is_stale(key: str, signature: Callable[[], Hashable]) -> bool:

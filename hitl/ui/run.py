@@ -5,16 +5,21 @@ import time
 from collections.abc import Callable, Hashable
 
 import streamlit as st
+from llama_index.core.tools import AsyncBaseTool
 
-from hitl.agents import AgentConfig, ToolFacts, facts_of
+from hitl.agents import AgentConfig
 from hitl.errors import NotFound
-from hitl.journal import Run, RunRecord, ToolRequest
-from hitl.ui import text
-from hitl.ui.card import OUTCOMES, draw_arguments, draw_card, draw_literal, needs_card
+from hitl.journal import RunRecord, ToolRequest
+from hitl.ui import live, text
+from hitl.ui.arguments import draw_arguments, draw_literal
+from hitl.ui.card import card_signature, draw_card, needs_card
 from hitl.ui.clicks import click, go_to
 from hitl.ui.details import show_details
+from hitl.ui.granted import draw_grant
+from hitl.ui.many import draw_many
 from hitl.ui.office import desk
 from hitl.ui.people import NOBODY, duration, who
+from hitl.ui.words import OUTCOMES
 
 HELP = {
     "Retry": "Goes on where it failed; nothing that was done is done again.",
@@ -26,14 +31,28 @@ ENDINGS = {
 }
 
 
-def run_signature(run: Run) -> Hashable:
-    """What a run shows, in short: its version, the text streaming in, and the minutes waited."""
-    minute = int(time.time() // 60) if run.status == "waiting" else 0
-    return run.id, run.version, len(desk().engine.live_text(run.id)), minute
+def record_of(run_id: str) -> RunRecord:
+    """The run as it is now, read once for all that is compared or drawn of it."""
+    return live.once(("record", run_id), lambda: desk().record(run_id))
 
 
-def draw_run(record: RunRecord, conversation_id: str) -> None:
-    """Draw a run; the same for one that goes on now and one of last year."""
+def run_signature(run_id: str) -> Hashable:
+    """What a run shows beside its cards, in short."""
+    record = record_of(run_id)
+    run = record.run
+    steps = tuple(
+        (request.id, needs_card(request) or request.status) for request in record.requests
+    )
+    ending = (run.status, run.error) if run.has_ended else _is_working(record)
+    return run.id, run.turn, steps, ending, len(desk().engine.live_text(run.id))
+
+
+def draw_run(record: RunRecord, conversation_id: str, area: str = "") -> None:
+    """Draw a run; the same for one that goes on now and one of last year.
+
+    Args:
+        area: the live area that it is drawn in; its cards are then areas of their own.
+    """
     run = record.run
     agent = _agent(record)
     if run.text:
@@ -45,7 +64,9 @@ def draw_run(record: RunRecord, conversation_id: str) -> None:
                 st.markdown(text.prose(said.content))
             for request in record.requests:
                 if request.turn == turn:
-                    _draw_request(request, agent)
+                    _draw_request(request, agent, area)
+        if area:
+            draw_many(run.id, lambda: record_of(run.id).requests, area)
         _draw_progress(record)
         _draw_ending(record, conversation_id)
 
@@ -71,23 +92,40 @@ def _run_again(run_id: str, conversation_id: str) -> None:
     go_to(desk().run_again(run_id, conversation_id, by=who()))
 
 
-def _draw_request(request: ToolRequest, agent: AgentConfig | None) -> None:
+def _draw_request(request: ToolRequest, agent: AgentConfig | None, area: str) -> None:
     tool = agent.tool(request.tool) if agent else None
-    facts = facts_of(tool) if tool else ToolFacts()
-    if needs_card(request):
-        draw_card(request, facts)
+    if not needs_card(request):
+        _draw_step(request, tool)
+    elif not area:
+        draw_card(request, tool)
     else:
-        _draw_step(request, facts)
+        _draw_live_card(request, tool, area)
 
 
-def _draw_step(request: ToolRequest, facts: ToolFacts) -> None:
+def _draw_live_card(request: ToolRequest, tool: AsyncBaseTool | None, area: str) -> None:
+    """A card that is redrawn alone: deciding it never disturbs the others."""
+
+    def now() -> ToolRequest:
+        there = record_of(request.run_id).requests
+        return next((each for each in there if each.id == request.id), request)
+
+    live.area(
+        f"card-{request.id}",
+        lambda: card_signature(now()),
+        lambda: draw_card(now(), tool),
+        inside=area,
+    )
+
+
+def _draw_step(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """A call that needed nobody: one line, whole behind a click."""
     word, icon, _ = OUTCOMES[request.status]
     word = "rejected before" if request.status == "rejected" else word
     took = (request.ended_at or time.time()) - (request.started_at or request.asked_at)
     title = f"{text.label(request.tool)} · {word.lower()} · {duration(took)}"
     with st.expander(title, icon=icon, type="step", key=f"step-{request.id}"):
-        draw_arguments(request, facts)
+        draw_arguments(request, tool)
+        draw_grant(request)
         if request.rule not in ("", "allow"):
             st.caption(f"Rule: {text.code(request.rule)}")
         if request.status == "rejected":
@@ -107,8 +145,13 @@ def _draw_progress(record: RunRecord) -> None:
     said = record.messages.get(run.turn)
     if live and not (said and (said.content or "").startswith(live)):
         st.markdown(text.prose(live))
-    elif run.status != "waiting" and not any(request.is_open for request in record.requests):
+    elif _is_working(record):
         st.markdown(":shimmer[Working…]")
+
+
+def _is_working(record: RunRecord) -> bool:
+    """Whether it goes on without anybody, and no card says how."""
+    return record.run.status != "waiting" and not any(each.is_open for each in record.requests)
 
 
 def _draw_ending(record: RunRecord, conversation_id: str) -> None:

@@ -8,7 +8,7 @@ from hitl.ui import live
 from hitl.ui.banner import draw_banner
 from hitl.ui.clicks import follow_up, guarded
 from hitl.ui.office import desk
-from hitl.ui.pages import AGENTS, APPROVALS, CHAT, ROOT
+from hitl.ui.pages import AGENTS, APPROVALS, CHAT, GRANTS, ROOT
 
 TITLE = "You decide"
 _run = threading.local()  # one script run is one thread
@@ -24,6 +24,7 @@ def main() -> None:
                 st.Page(CHAT, title="Chat", default=True),
                 st.Page(APPROVALS, title="Approvals", url_path="approvals"),
                 st.Page(AGENTS, title="Agents", url_path="agents"),
+                st.Page(GRANTS, title="Grants", url_path="grants"),
             ],
             position="hidden",
         )

@@ -1,4 +1,4 @@
-"""The sidebar: where to go, who you are, and earlier conversations."""
+"""The sidebar: where to go, earlier conversations, who you are, and how you want to be told."""
 
 from collections.abc import Hashable
 
@@ -6,14 +6,15 @@ import streamlit as st
 
 from hitl.ui import live, text
 from hitl.ui.clicks import go_to
+from hitl.ui.notice import draw_notice, waits
 from hitl.ui.office import desk
-from hitl.ui.pages import AGENTS, APPROVALS, CHAT
+from hitl.ui.pages import AGENTS, APPROVALS, CHAT, GRANTS
 
 
 def draw_sidebar() -> None:
-    """Navigation with the number of waiting requests, earlier conversations, your name."""
+    """Navigation with what waits, earlier conversations, your name, and notifications."""
     with st.sidebar, st.container(gap="medium"):
-        live.area("navigation", lambda: desk().count_pending(), _draw_navigation)
+        live.area("navigation", lambda: waits().waiting, _draw_navigation)
         live.area("conversations", _conversations_signature, _draw_conversations)
         st.text_input(
             "Your name",
@@ -23,15 +24,17 @@ def draw_sidebar() -> None:
             placeholder="Stored with your decisions",
             help="It is not a sign-in: nobody checks it.",
         )
+        draw_notice()
 
 
 def _draw_navigation() -> None:
-    waiting = desk().count_pending()
+    waiting = waits().waiting
     count = f" :orange-badge[{waiting}]" if waiting else ""
     with st.container(gap="xsmall"):
         st.page_link(CHAT, label="Chat", icon=":material/chat:")
         st.page_link(APPROVALS, label=f"Approvals{count}", icon=":material/inbox:")
         st.page_link(AGENTS, label="Agents", icon=":material/smart_toy:")
+        st.page_link(GRANTS, label="Grants", icon=":material/key:")
 
 
 def _conversations_signature() -> Hashable:

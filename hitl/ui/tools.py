@@ -12,12 +12,13 @@ from hitl.journal import RunRecord
 from hitl.rules import Verb
 from hitl.schema_fields import MISSING, FormField
 from hitl.ui import text
-from hitl.ui.card import draw_literal
+from hitl.ui.arguments import draw_literal
 from hitl.ui.toolform import draw_tool_form, fields_of_tool
 from hitl.ui.tried import draw_tried_call
 
 POLICY_BADGES: dict[Verb | None, tuple[str, str, Literal["orange", "gray", "red", "blue"]]] = {
     "ask": ("Asks first", ":material/front_hand:", "orange"),
+    "always_ask": ("Always asks", ":material/front_hand:", "orange"),
     "allow": ("Runs freely", ":material/bolt:", "gray"),
     "deny": ("Denied", ":material/gpp_bad:", "red"),
     None: ("It depends", ":material/rule:", "blue"),

@@ -3,19 +3,22 @@
 import json
 import threading
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
+from llama_index.core.tools import AsyncBaseTool
 
-from hitl.agents import AgentConfig, ToolFacts, facts_of
+from hitl.agents import AgentConfig
 from hitl.errors import NotFound
 from hitl.journal import RunRecord, ToolRequest
 from hitl.ui import live, text
-from hitl.ui.card import OUTCOMES, draw_card, draw_literal, needs_card
+from hitl.ui.arguments import draw_literal
+from hitl.ui.card import card_signature, draw_card, needs_card
 from hitl.ui.office import desk
 from hitl.ui.people import clock, duration
-from hitl.ui.run import run_signature
+from hitl.ui.words import OUTCOMES
 
 DOUBLE_CLICK_SECONDS = 1.0
 
@@ -76,26 +79,29 @@ def draw_tried_call(record: RunRecord) -> None:
     def latest() -> RunRecord:
         return desk().record(record.run.id)
 
-    live.area("tried-call", lambda: run_signature(latest().run), lambda: _draw_call(latest()))
+    def signature() -> Hashable:
+        found = latest()
+        return found.run.status, tuple(map(card_signature, found.requests))
+
+    live.area("tried-call", signature, lambda: _draw_call(latest()))
 
 
 def _draw_call(record: RunRecord) -> None:
     run = record.run
     for request in record.requests:
         if needs_card(request):
-            draw_card(request, _facts(record))
+            draw_card(request, _tool(record))
         else:
             _draw_outcome(request)
     if run.status == "failed":
         st.error(text.words(text.visible(run.error or "")), icon=":material/error:")
 
 
-def _facts(record: RunRecord) -> ToolFacts:
+def _tool(record: RunRecord) -> AsyncBaseTool | None:
     try:
-        tool = desk().agent_of(record.run).tool(record.requests[0].tool)
+        return desk().agent_of(record.run).tool(record.requests[0].tool)
     except NotFound:
-        return ToolFacts()
-    return facts_of(tool) if tool else ToolFacts()
+        return None
 
 
 def _draw_outcome(request: ToolRequest) -> None:

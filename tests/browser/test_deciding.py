@@ -152,6 +152,7 @@ def test_stale_click_loses_and_is_told_who_was_first(
     page = visit(app.url, script=DEAF)
     say(page, "Pay 6")
     expect(waiting(page)).to_have_count(1)
+    expect(button(page, "Approve")).to_be_enabled()
     page.evaluate("window.deaf = true")
     model.will(Reply("Not paid."))
     verdict = app.desk.decide(request_id(cards(page)), Reject("mine"), by="Bea")

@@ -1,0 +1,79 @@
+"""Where an argument came from, in words beside it; and a warning where that matters most."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from hitl.journal import ToolRequest
+from hitl.kinds import Kind
+from hitl.ui import text
+
+# Where something goes to: the arguments that an instruction hidden in a text is after.
+TARGETS: tuple[Kind, ...] = ("email", "url")
+
+
+def origin_in_words(origin: Mapping[str, Any] | None) -> str:
+    """Where an argument came from, as Markdown; nothing if that is not known."""
+    if not origin:
+        return ""
+    if origin.get("lookalike"):
+        return f":red-badge[:material/warning: only looks like {_named(origin['resembles'])}]"
+    match origin["from"]:
+        case "user":
+            return f":material/person: {_said(origin)}"
+        case "tool":
+            return _of_tool(origin)
+        case "default":
+            return ":material/tune: the tool's default"
+        case "mixed":
+            return "mixed: " + "; ".join(map(origin_in_words, origin["parts"]))
+        case _ if origin.get("partial"):
+            parts = "; ".join(map(origin_in_words, origin["parts"]))
+            return f":material/smart_toy: the agent's own words, with parts of {parts}"
+        case _:
+            return ":material/smart_toy: the agent's own words"
+
+
+def _said(origin: Mapping[str, Any]) -> str:
+    return "the user's words, earlier" if origin.get("earlier") else "the user's words"
+
+
+def _of_tool(origin: Mapping[str, Any]) -> str:
+    earlier = ", earlier" if origin.get("earlier") else ""
+    result = f"{text.label(origin['tool'])}{_field(origin)}{earlier}"
+    if origin.get("within"):
+        return f":orange-badge[:material/warning: inside a text of {result}]"
+    return f":material/database: {result}"
+
+
+def _field(origin: Mapping[str, Any]) -> str:
+    return f" → {text.label(origin['field'])}" if origin.get("field") else ""
+
+
+def _named(who: str) -> str:
+    return "what the user wrote" if who == "user" else f"a result of {text.label(who)}"
+
+
+def warn_of_origins(request: ToolRequest, kinds: Mapping[str, Kind]) -> None:
+    """Say it aloud where a call goes to an address that nobody has asked for."""
+    for name, origin in (request.origins or {}).items():
+        value = request.final_arguments.get(name)
+        if kinds.get(name) not in TARGETS or not isinstance(value, str):
+            continue
+        if warning := _warning(origin):
+            shown = text.code(text.shorten(value, 80))
+            st.warning(f"{shown} {warning}", icon=":material/warning:")
+
+
+def _warning(origin: Mapping[str, Any]) -> str | None:
+    if origin.get("lookalike"):
+        return f"only looks like {_named(origin['resembles'])}. It is not the same."
+    if origin["from"] == "tool" and origin.get("within"):
+        return (
+            "is not what the user asked for. It stands inside a text that a tool returned: "
+            f"{text.label(origin['tool'])}{_field(origin)}."
+        )
+    if origin["from"] == "neither":
+        return "is in neither the user's words nor any tool's result: the agent made it up."
+    return None

@@ -1,0 +1,102 @@
+"""The foot of a card that was decided: by whom, when, and what came of it."""
+
+from typing import Literal
+
+import streamlit as st
+
+from hitl.journal import ToolRequest
+from hitl.ui import arming, text
+from hitl.ui.arguments import LARGE, draw_literal
+from hitl.ui.clicks import click, say
+from hitl.ui.countdown import draw_countdown
+from hitl.ui.office import desk
+from hitl.ui.people import clock, duration, who
+from hitl.ui.words import DOUBTFUL, OUTCOMES, Badge, badge_of, decided_word, decider
+
+# Their result is said elsewhere on the card, or is nobody's result.
+SAID_ELSEWHERE = (*DOUBTFUL, "void", "decided")
+
+
+def tell(request: ToolRequest) -> None:
+    """What was decided, and what became of it."""
+    _line(badge_of(request), _by_whom(request))
+    word, icon, color = OUTCOMES[request.status]
+    if request.status == "approved" and not desk().can_run(request):
+        word, color = "No agent here can run this; it waits for one", "orange"
+    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
+        st.badge(f"{word}{_took(request)}", icon=icon, color=color)
+        if request.status == "decided":
+            _offer_undo(request)
+        elif request.result and request.status not in SAID_ELSEWHERE:
+            _draw_result(request)
+    if request.resolved_by is not None:
+        said_at = clock(request.resolved_at or request.asked_at)
+        told = f": {request.result}" if request.result else ""
+        st.text(text.visible(f"said by {request.resolved_by} at {said_at}{told}"))
+
+
+def _line(badge: Badge, words: str) -> None:
+    word, icon, color = badge
+    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
+        st.badge(word, icon=icon, color=color)
+        st.text(text.visible(words), width="stretch")
+
+
+def _by_whom(request: ToolRequest) -> str:
+    at = clock(request.decided_at or request.ended_at or request.asked_at)
+    by = f"by {decider(request)}" if request.decided_by else "before anybody decided"
+    if request.status == "expired":
+        by = "as nobody decided in time,"
+    return f"{by} at {at}" + (f": {request.reason}" if request.reason else "")
+
+
+def _took(request: ToolRequest) -> str:
+    if request.started_at is None or request.ended_at is None or request.status in DOUBTFUL:
+        return ""
+    return f" in {duration(request.ended_at - request.started_at)}"
+
+
+def _draw_result(request: ToolRequest) -> None:
+    """A result in one line, and whole behind a click."""
+    result = request.result or ""
+    st.text(text.shorten(" ".join(text.visible(result).split()), 32), width="stretch")
+    # A large one is sent only to whoever opens it.
+    opening: Literal["rerun", "ignore"] = "rerun" if len(result) > LARGE else "ignore"
+    name = "Answer" if request.status == "answered" else "Result"
+    whole = st.popover(name, type="tertiary", key=f"result-{request.id}", on_change=opening)
+    if len(result) <= LARGE or whole.open:
+        with whole:
+            st.caption(f"{len(result)} characters")
+            draw_literal(result)
+
+
+def _offer_undo(request: ToolRequest) -> None:
+    assert request.effective_at is not None
+    assert request.decided_at is not None
+    draw_countdown(f"undo-{request.id}", request.decided_at, request.effective_at, "takes effect")
+    st.button(
+        "Undo",
+        key=f"undo-{request.id}",
+        icon=":material/undo:",
+        on_click=_undo,
+        args=(request.id,),
+    )
+
+
+@click
+def _undo(request_id: str) -> None:
+    verdict = desk().undo(request_id, by=who())
+    if not verdict.accepted:
+        say(_too_late(verdict.request))
+    arming.disarm(request_id)
+    arming.redraw(request_id)
+
+
+def _too_late(request: ToolRequest | None) -> str:
+    if request is None:
+        return "There is no such request any more."
+    if request.started_at is not None:
+        return "Too late to undo: the tool has started."
+    if request.status == "pending":
+        return "It was taken back already, and waits again."
+    return f"Too late to undo: it was {decided_word(request)}, and that has taken effect."
