@@ -55,7 +55,7 @@ export default function ({ data, parentElement }) {
       for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name)
     } else {
       box.tabIndex = 0
-      box.setAttribute("role", "region")
+      box.setAttribute("role", "group")
       box.setAttribute("aria-label", "What would change, line by line")
     }
   }

@@ -24,7 +24,7 @@ def asks(tool: str, **arguments: Any) -> Reply:
 
 
 def review(app: AppServer, visit: Visit, text: str = "Do it") -> Page:
-    page = visit(f"{app.url}/?agent=Review")
+    page = visit(f"{app.url}/?agent=Zoom")
     say(page, text)
     return page
 
@@ -304,7 +304,7 @@ def test_grant_is_given_used_listed_and_revoked(app: AppServer, model: Model, vi
     shows(page, "Allowed by a grant of")
     grants = visit(f"{app.url}/grants")
     here = grants.locator("[class*='st-key-grant-card-']").first
-    expect(here).to_contain_text("pay of Review with any arguments, in one conversation")
+    expect(here).to_contain_text("pay of Zoom with any arguments, in one conversation")
     expect(here).to_contain_text("used once")
     button(here, "Revoke").click()
     expect(grants.get_by_text("revoked by")).to_be_visible()
