@@ -2,8 +2,7 @@
 and a person without a mouse can judge and decide."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -33,7 +32,7 @@ from tests.openai_server import Reply
 AGENT = "Back Office"
 ME = "somebody"
 WIDTHS = (390, 768, 1600)
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # What Streamlit's own frame does, and an app can't change: the rule, what is in the element's HTML,
 # and why.
 STREAMLITS_OWN: dict[tuple[str, str], str] = {}
@@ -121,10 +120,10 @@ def some_grants(tx: Connection) -> None:
 
 
 @pytest.fixture
-def prepared(demo: AppServer) -> Iterator[str]:
+def prepared(demo: AppServer) -> str:
     """The address of a conversation with every kind of card."""
     conversation = demo.desk.journal.write(every_kind)
-    yield f"{demo.url}/?chat={conversation}"
+    return f"{demo.url}/?chat={conversation}"
 
 
 def at_rest(page: Page) -> None:
@@ -132,32 +131,27 @@ def at_rest(page: Page) -> None:
     expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
 
 
-def violations(page: Page) -> dict[str, list[str]]:
-    """What axe finds and Streamlit does not have to answer for: the element for each rule."""
-    found: dict[str, list[str]] = {}
-    for rule in Axe().run(page).response["violations"]:
-        for node in rule["nodes"]:
-            if not any(
-                rule["id"] == which and part in node["html"] for which, part in STREAMLITS_OWN
-            ):
-                why = node["failureSummary"].splitlines()[1].strip()
-                found.setdefault(rule["id"], []).append(f"{node['html'][:300]} · {why}")
-    return found
+def violations(page: Page) -> list[str]:
+    """What axe finds, and an app can do something about: the rule, the element, what is wrong."""
+    return [
+        f"{rule['id']}: {node['html'][:400]}: {node['failureSummary']}"
+        for rule in Axe().run(page).response["violations"]
+        for node in rule["nodes"]
+        if not any(rule["id"] == of and part in node["html"] for of, part in STREAMLITS_OWN)
+    ]
 
 
-def assert_accessible(page: Page, settle: Callable[[], None] | None = None) -> None:
+def assert_accessible(page: Page) -> None:
     """No violation in either theme and at any width."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 1000})
-            if settle:
-                settle()
             at_rest(page)
-            if wrong := violations(page):
-                found[scheme, width] = wrong
-    assert not found
+            for wrong in violations(page):
+                found.setdefault(wrong, []).append(f"{scheme} {width}")
+    assert not found, "\n\n".join(f"{', '.join(where)}: {what}" for what, where in found.items())
 
 
 def test_empty_chat(demo: AppServer, visit: Visit) -> None:
