@@ -79,7 +79,7 @@ def _schemas(tool: AsyncBaseTool | None) -> Mapping[str, Mapping[str, Any]]:
 def _row(request: ToolRequest, name: str, value: Any, shown: str, kind: Kind) -> dict[str, str]:
     row = {"argument": text.label(name), "value": _laid_out(value, shown, kind)}
     if request.origins is not None:
-        row["from"] = origin_in_words(request.origins.get(name))
+        row["from"] = origin_in_words(request.origins.get(name), kind)
     return row
 
 
@@ -93,7 +93,7 @@ def _laid_out(value: Any, shown: str, kind: Kind) -> str:
 
 
 def _draw_long(request: ToolRequest, name: str, value: Any, shown: str, kind: Kind) -> None:
-    origin = origin_in_words((request.origins or {}).get(name)) if request.origins else ""
+    origin = origin_in_words((request.origins or {}).get(name), kind)
     st.caption(f"{text.label(name)} · {origin}" if origin else text.label(name))
     match kind:
         case "table":

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from hitl.ui import live
+from hitl.ui import live, text
 from hitl.ui.clicks import click, follow_up, say
 from hitl.ui.office import settings
 
 TOO_EARLY = "That did not count: the card had just moved. Press again."
 # The browser's clock and ours need not agree to the millisecond.
 TOLERANCE_SECONDS = 0.05
+LONGEST_NAME = 200
 
 _arming = st.components.v2.component(
     "hitl_arming",
@@ -64,7 +65,12 @@ const foot = (card) => `.st-key-foot-${card.id}`
 
 const look = () => {
   for (const card of [...page.cards.values()]) {
-    if (!card.owner.isConnected) page.cards.delete(card.id)
+    if (!card.owner.isConnected) {
+      forget(card)
+      continue
+    }
+    nameGroup(card)
+    if (!card.moment) continue
     const buttons = [...document.querySelectorAll(`${foot(card)} ${BUTTONS}`)]
     if (buttons.filter(hasMoved).length) {
       card.stands = performance.now()
@@ -114,6 +120,20 @@ const noteFocus = ({ type, target }) => {
   for (const card of page.cards.values())
     card.focused = type === "focusin" && target.closest?.(`${foot(card)} ${BUTTONS}`) || null
 }
+
+// Each card has an "Approve": a screen reader says to which call it belongs.
+const nameGroup = (card) => {
+  const group = card.name && document.querySelector(`.st-key-request-${card.id}`)
+  if (!group || group === card.group) return
+  group.setAttribute("role", "group")
+  group.setAttribute("aria-label", card.name)
+  card.group = group
+}
+const forget = (card) => {
+  page.cards.delete(card.id)
+  for (const what of ["role", "aria-label"]) card.group?.removeAttribute(what)
+}
+
 const giveBackFocus = (card) => {
   if (card.focused?.disabled) card.lost = card.focused
   if (!card.lost || card.lost.disabled || page.pressed.size) return
@@ -142,7 +162,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const card = Object.assign(before ?? fresh, { fire: setTriggerValue, owner: parentElement })
   if (card.armed !== data.armed) Object.assign(card, { told: 0, moved: false, early: false })
   if (card.armed && !data.armed) card.stands = performance.now()
-  Object.assign(card, { armed: data.armed, moment: data.moment, alone: data.alone })
+  Object.assign(card, data)
   page.cards.set(data.id, card)
   Object.assign(page, { look, guard, noteFocus })
   const bar = parentElement.querySelector("span")
@@ -162,19 +182,20 @@ class Stance:
     armed: bool = False
 
 
-def draw_when_armed(request_id: str, draw: Callable[[bool], None]) -> None:
+def draw_when_armed(request_id: str, draw: Callable[[bool], None], name: str = "") -> None:
     """Draw the buttons of a card in a row, and redraw them alone once they can be clicked.
 
     Args:
         request_id: of the card, whose foot has the key `foot-<request_id>`.
         draw: draws the buttons, disabled unless it is passed True.
+        name: of the card, for screen readers: its buttons are called like those of other cards.
     """
 
     live.note_part(_fragment(request_id))
 
     @st.fragment(key=_fragment(request_id))
     def body() -> None:
-        _draw_row(request_id, draw, _hear)
+        _draw_row(request_id, draw, _hear, name)
         if not st.session_state.whole:
             follow_up()
 
@@ -187,12 +208,13 @@ def draw_in_dialog(name: str, draw: Callable[[bool], None]) -> None:
         _draw_row(name, draw, _hear_in_dialog)
 
 
-def _draw_row(request_id: str, draw: Callable[[bool], None], hear: Callable[[str], None]) -> None:
+def _draw_row(
+    request_id: str, draw: Callable[[bool], None], hear: Callable[[str], None], name: str = ""
+) -> None:
     armed = is_armed(request_id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         draw(armed)
-        if settings().arm_seconds:
-            _watch(request_id, armed, hear)
+        _watch(request_id, armed, hear, name)
 
 
 def is_armed(request_id: str) -> bool:
@@ -233,7 +255,7 @@ def _stances() -> dict[str, Stance]:
     return stances
 
 
-def _watch(request_id: str, armed: bool, hear: Callable[[str], None]) -> None:
+def _watch(request_id: str, armed: bool, hear: Callable[[str], None], name: str) -> None:
     key = f"arming-{request_id}"
     _arming(
         key=key,
@@ -242,6 +264,7 @@ def _watch(request_id: str, armed: bool, hear: Callable[[str], None]) -> None:
             "armed": armed,
             "moment": settings().arm_seconds * 1000,
             "alone": hear is _hear_in_dialog,
+            "name": text.shorten(" ".join(text.visible(name).split()), LONGEST_NAME),
         },
         on_news_change=partial(hear, key),
         width=48,

@@ -10,6 +10,7 @@ from llama_index.core.tools import AsyncBaseTool
 from hitl.journal import Answer, Approve, Reject, Scope, ToolRequest, Verdict
 from hitl.toolcalls import InvalidArguments
 from hitl.ui import arming, text
+from hitl.ui.arguments import shown_arguments
 from hitl.ui.clicks import click, say
 from hitl.ui.edit import changes_were_shown, edited_arguments
 from hitl.ui.modes import leave, mode_of, switch
@@ -35,9 +36,9 @@ def ask(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """What a person can do about a request that waits."""
     match mode_of(request.id):
         case "answer":
-            _ask_for_an_answer(request)
+            _ask_for_an_answer(request, tool)
         case "grant":
-            _ask_for_a_scope(request)
+            _ask_for_a_scope(request, tool)
         case _:
             _ask_for_a_decision(request, tool)
 
@@ -49,7 +50,15 @@ def _ask_for_a_decision(request: ToolRequest, tool: AsyncBaseTool | None) -> Non
         "Reason (optional)",
         "Reason (optional), told to the agent if you reject",
     )
-    arming.draw_when_armed(request.id, partial(_draw_buttons, request, tool))
+    buttons = partial(_draw_buttons, request, tool)
+    arming.draw_when_armed(request.id, buttons, _spoken(request, tool))
+
+
+def _spoken(request: ToolRequest, tool: AsyncBaseTool | None) -> str:
+    """The call in one line, for who hears the page: many cards have an "Approve"."""
+    shown = shown_arguments(request, tool, "secret").items()
+    arguments = ", ".join(f"{name} {text.value(value)}" for name, value in shown)
+    return f"{request.tool}: {arguments}" if arguments else request.tool
 
 
 def _draw_buttons(request: ToolRequest, tool: AsyncBaseTool | None, armed: bool) -> None:
@@ -172,9 +181,10 @@ def already(request: ToolRequest | None) -> str:
 # Answer instead
 
 
-def _ask_for_an_answer(request: ToolRequest) -> None:
+def _ask_for_an_answer(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     _field("answer", request.id, "Your answer", "What the agent is told, as your answer")
-    arming.draw_when_armed(request.id, partial(_draw_answer_buttons, request.id))
+    buttons = partial(_draw_answer_buttons, request.id)
+    arming.draw_when_armed(request.id, buttons, _spoken(request, tool))
 
 
 def _draw_answer_buttons(request_id: str, armed: bool) -> None:
@@ -199,7 +209,7 @@ def _answer(request_id: str) -> Verdict:
 # Always allow…
 
 
-def _ask_for_a_scope(request: ToolRequest) -> None:
+def _ask_for_a_scope(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     if refusal := desk().why_no_grant(request):
         st.markdown(text.words(text.visible(refusal)))
         _calm("Back", switch, request.id, "decide")
@@ -214,7 +224,8 @@ def _ask_for_a_scope(request: ToolRequest) -> None:
         on_change="ignore",
     )
     st.caption(WHAT_A_GRANT_IS)
-    arming.draw_when_armed(request.id, partial(_draw_grant_buttons, request.id))
+    buttons = partial(_draw_grant_buttons, request.id)
+    arming.draw_when_armed(request.id, buttons, _spoken(request, tool))
 
 
 def _draw_grant_buttons(request_id: str, armed: bool) -> None:

@@ -9,7 +9,7 @@ from hitl.ui.arguments import MASK, draw_literal
 from hitl.ui.clicks import click, say
 from hitl.ui.office import desk
 from hitl.ui.pages import CHAT, GRANTS
-from hitl.ui.people import clock, who
+from hitl.ui.people import NOBODY, clock, who
 
 PER_PAGE = 20
 
@@ -30,7 +30,7 @@ def draw_grant(request: ToolRequest) -> None:
     """Beside a call that nobody was asked about: whose grant allowed it."""
     grant = desk().grant_of(request)
     if grant is not None:
-        by = text.label(grant.granted_by, keep=text.IN_PROSE)
+        by = _name(grant.granted_by)
         st.caption(f":material/key: Allowed by a grant of {by}: {in_words(grant)}.")
         st.page_link(GRANTS, label="All grants", icon=":material/arrow_forward:")
 
@@ -102,6 +102,8 @@ def _story(use: GrantUse) -> str:
 
 
 def _name(by: str) -> str:
+    if by == NOBODY:
+        return "a visitor without a name"
     return text.label(by, keep=text.IN_PROSE)
 
 

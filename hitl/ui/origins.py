@@ -13,8 +13,8 @@ from hitl.ui import text
 TARGETS: tuple[Kind, ...] = ("email", "url")
 
 
-def origin_in_words(origin: Mapping[str, Any] | None) -> str:
-    """Where an argument came from, as Markdown; nothing if that is not known."""
+def origin_in_words(origin: Mapping[str, Any] | None, kind: Kind = "plain") -> str:
+    """Where an argument of some kind came from, as Markdown; nothing if that is not known."""
     if not origin:
         return ""
     if origin.get("lookalike"):
@@ -23,7 +23,7 @@ def origin_in_words(origin: Mapping[str, Any] | None) -> str:
         case "user":
             return f":material/person: {_said(origin)}"
         case "tool":
-            return _of_tool(origin)
+            return _of_tool(origin, is_target=kind in TARGETS)
         case "default":
             return ":material/tune: the tool's default"
         case "mixed":
@@ -39,12 +39,14 @@ def _said(origin: Mapping[str, Any]) -> str:
     return "the user's words, earlier" if origin.get("earlier") else "the user's words"
 
 
-def _of_tool(origin: Mapping[str, Any]) -> str:
+def _of_tool(origin: Mapping[str, Any], *, is_target: bool) -> str:
     earlier = ", earlier" if origin.get("earlier") else ""
     result = f"{text.label(origin['tool'])}{_field(origin)}{earlier}"
-    if origin.get("within"):
+    if not origin.get("within"):
+        return f":material/database: {result}"
+    if is_target:
         return f":orange-badge[:material/warning: inside a text of {result}]"
-    return f":material/database: {result}"
+    return f":material/database: inside a text of {result}"
 
 
 def _field(origin: Mapping[str, Any]) -> str:

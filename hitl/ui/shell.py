@@ -9,6 +9,7 @@ from hitl.ui.banner import draw_banner
 from hitl.ui.clicks import follow_up, guarded
 from hitl.ui.office import desk
 from hitl.ui.pages import AGENTS, APPROVALS, CHAT, GRANTS, ROOT
+from hitl.ui.reach import reach_what_scrolls
 
 TITLE = "You decide"
 _run = threading.local()  # one script run is one thread
@@ -46,6 +47,8 @@ def _draw(page: st.Page) -> None:
     if st.session_state.get("go-to") and page.url_path != "":
         st.switch_page(CHAT)
     draw_sidebar()
+    with st.sidebar:
+        reach_what_scrolls()
     page.run()
     follow_up()
 

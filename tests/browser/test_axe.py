@@ -1,7 +1,6 @@
 """No page breaks an accessibility rule that axe knows, in both themes, on a phone and on a wall;
 and a person without a mouse can judge and decide."""
 
-import re
 from typing import Any, Literal
 
 import pytest
@@ -10,6 +9,8 @@ from llama_index.core.llms import ChatMessage
 from playwright.sync_api import Page, expect
 from sqlalchemy import Connection
 
+from hitl.agents import AgentConfig
+from hitl.fingerprints import fingerprint
 from hitl.journal import (
     Answer,
     Approve,
@@ -36,6 +37,11 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # What Streamlit's own frame does, and an app can't change: the rule, what is in the element's HTML,
 # and why.
 STREAMLITS_OWN: dict[tuple[str, str], str] = {}
+ORIGINS = {
+    "to": {"from": "tool", "tool": "look_up_order", "field": "note", "within": True},
+    "subject": {"from": "neither", "lookalike": True, "resembles": "user"},
+    "body": {"from": "user"},
+}
 EMAIL = {
     "to": "ines.bellweather@example.com",
     "subject": "Your order 1042",
@@ -43,26 +49,36 @@ EMAIL = {
 }
 
 
-def calls() -> list[ToolCall]:
+def calls(agent: AgentConfig) -> list[ToolCall]:
     """A call for each kind of card and line."""
     refund = {"order": 1042, "amount": 12.5, "reason": "It came late."}
+    several: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        ("look_up_order", {"order": 1042}, {"asks": False, "rule": "allow"}),
+        ("send_email", EMAIL, {}),
+        ("refund_order", refund, {}),
+        ("cancel_order", {"order": 1047, "reason": "As asked."}, {}),
+        ("delete_customer", {"customer": "jonah.adeyemi@example.com"}, {}),
+        ("tag_order", {"order": 1042, "tag": "gift"}, {}),
+        ("ask_carrier", {"order": 1050, "question": "Has it arrived?"}, {}),
+        ("refund_order", {**refund, "amount": 5000}, {"denied": True, "rule": "deny"}),
+        ("send_email", EMAIL, {"origins": ORIGINS}),
+        ("refund_order", refund, {"expires_after": 3600, "rule": "ask when amount > 0"}),
+        ("delete_customer", {"customer": "ines.bellweather@example.com"}, {}),
+        ("refund_order", {"order": 1, "amount": "x"}, {"problem": "amount: a number"}),
+    ]
     return [
-        ToolCall("look_up_order", {"order": 1042}, "1", asks=False, rule="allow"),
-        ToolCall("send_email", EMAIL, "2"),
-        ToolCall("refund_order", refund, "3"),
-        ToolCall("cancel_order", {"order": 1047, "reason": "As asked."}, "4"),
-        ToolCall("delete_customer", {"customer": "jonah.adeyemi@example.com"}, "5"),
-        ToolCall("tag_order", {"order": 1042, "tag": "gift"}, "6"),
-        ToolCall("ask_carrier", {"order": 1050, "question": "Has it arrived?"}, "7"),
-        ToolCall("refund_order", {**refund, "amount": 5000}, "8", denied=True, rule="deny"),
-        ToolCall("send_email", EMAIL, "9"),
-        ToolCall("refund_order", refund, "10", expires_after=3600, rule="ask when amount > 0"),
-        ToolCall("delete_customer", {"customer": "ines.bellweather@example.com"}, "11"),
-        ToolCall("refund_order", {"order": 1, "amount": "x"}, "12", problem="amount: a number"),
+        ToolCall(name, arguments, str(place), fingerprint=prints(agent, name), **more)
+        for place, (name, arguments, more) in enumerate(several)
     ]
 
 
-def speak(tx: Connection, conversation: str) -> str:
+def prints(agent: AgentConfig, name: str) -> str:
+    tool = agent.tool(name)
+    assert tool is not None
+    return fingerprint(tool)
+
+
+def speak(tx: Connection, conversation: str, agent: AgentConfig) -> str:
     run_id = runs.add(tx, conversation, AGENT, "Refund order 1042", by=ME)
     run = runs.acquire(tx, run_id, ME, 60)
     assert run is not None
@@ -80,14 +96,14 @@ def speak(tx: Connection, conversation: str) -> str:
         tokens_out=3,
     )
     said = ChatMessage(role="assistant", content="I ask for **all** of it.")
-    runs.speak(tx, run, ME, said, calls(), call)
+    runs.speak(tx, run, ME, said, calls(agent), call)
     return run_id
 
 
-def every_kind(tx: Connection) -> str:
+def every_kind(tx: Connection, agent: AgentConfig) -> str:
     """A conversation that waits, with cards that were decided, that are in doubt, that wait."""
     conversation = conversations.create(tx, AGENT, title="Every kind of card")
-    run_id = speak(tx, conversation)
+    run_id = speak(tx, conversation, agent)
     asked = requests.of_runs(tx, [run_id])[run_id]
     at = now()
     done = {"started_at": at, "ended_at": at}
@@ -108,21 +124,21 @@ def every_kind(tx: Connection) -> str:
     return conversation
 
 
-def some_grants(tx: Connection) -> None:
+def some_grants(tx: Connection, agent: AgentConfig) -> None:
     """One that holds and one that was revoked."""
     conversation = conversations.create(tx, AGENT, title="Grants")
-    run_id = speak(tx, conversation)
+    run_id = speak(tx, conversation, agent)
     asked = requests.of_runs(tx, [run_id])[run_id]
     grants.give(tx, asked[5], AGENT, "agent", ME)
     grants.revoke(tx, grants.give(tx, asked[8], AGENT, "call", ME).id, ME)
     grants.give(tx, asked[2], AGENT, "conversation", ME)
-    assert runs.park(tx, run_id, ME)
+    runs.fail(tx, conversations.record(tx, run_id).run, ME, "It stops here.")
 
 
 @pytest.fixture
 def prepared(demo: AppServer) -> str:
     """The address of a conversation with every kind of card."""
-    conversation = demo.desk.journal.write(every_kind)
+    conversation = demo.desk.journal.write(every_kind, demo.desk.agents.get(AGENT))
     return f"{demo.url}/?chat={conversation}"
 
 
@@ -188,13 +204,14 @@ def test_approvals(prepared: str, demo: AppServer, visit: Visit) -> None:
 
 def test_agents_with_a_form_to_try_a_tool(demo: AppServer, visit: Visit) -> None:
     page = visit(f"{demo.url}/agents?agent={AGENT}")
-    page.get_by_text(re.compile("refund_order")).first.click()
+    for form in page.get_by_text("Try this tool", exact=True).all()[:4]:
+        form.click()
     expect(button(page, "Try it").first).to_be_visible()
     assert_accessible(page)
 
 
 def test_grants(demo: AppServer, visit: Visit) -> None:
-    demo.desk.journal.write(some_grants)
+    demo.desk.journal.write(some_grants, demo.desk.agents.get(AGENT))
     page = visit(f"{demo.url}/grants")
     expect(button(page, "Revoke")).to_have_count(2)
     assert_accessible(page)
