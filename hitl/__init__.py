@@ -15,13 +15,17 @@ if TYPE_CHECKING:
         ToolRequestEvent,
     )
     from hitl.notebook import chat
+    from hitl.previews import EmailPreview, FilePreview, RowsPreview
     from hitl.workflow import HITLAgent
 
 __all__ = [
     "AgentConfig",
+    "EmailPreview",
+    "FilePreview",
     "HITLAgent",
     "LLMCallEvent",
     "ProgressEvent",
+    "RowsPreview",
     "TextDeltaEvent",
     "ToolApprovedEvent",
     "ToolCallEvent",
@@ -34,7 +38,10 @@ __all__ = [
 # Each name brings seconds of imports with it: they are spent when it is first asked for.
 _HOMES = {
     "AgentConfig": "agents",
+    "EmailPreview": "previews",
+    "FilePreview": "previews",
     "HITLAgent": "workflow",
+    "RowsPreview": "previews",
     "chat": "notebook",
     "tool": "agents",
 }

@@ -27,7 +27,7 @@ def test_each_page_is_named_in_the_design(page: str) -> None:
 def test_each_shipped_agent_loads_and_is_named_in_the_changelog() -> None:
     registry = Registry(ROOT / "agents")
     assert registry.errors() == []
-    assert sorted(registry.agents()) == ["Addition Agent", "Back Office"]
+    assert sorted(registry.agents()) == ["Addition Agent", "Back Office", "Workspace"]
     for name in registry.agents():
         assert f"*{name}*" in (ROOT / "CHANGELOG.md").read_text()
 
