@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from benchmarks import alone, compare, headless, report
+from benchmarks import alone, cards, compare, headless, report
 from benchmarks.browser import chromium
 from benchmarks.systems import CHAINLIT, GRADIO, OURS, model_server, peers_python
 
@@ -42,6 +42,8 @@ def _benches(
         "durable": partial(headless.measure, "", model_url, "benchmarks.plain"),
         "reload": partial(alone.reloads, browser, model_url),
         "approvals": partial(alone.approvals, browser, model_url),
+        "deciding": partial(cards.deciding, browser, model_url, rounds),
+        "editing": partial(cards.editing, browser, model_url, rounds),
         "idle": partial(alone.idle, browser, model_url),
     }
 
@@ -60,7 +62,7 @@ def _options() -> argparse.Namespace:
         help="Gradio and Chainlit too",
     )
     names = ["chat", "memory", "start", "headless", "waiting", "durable", "reload", "approvals"]
-    names.append("idle")
+    names += ["deciding", "editing", "idle"]
     parser.add_argument("--only", choices=names, help="run one bench")
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help="write all single measurements to this file"

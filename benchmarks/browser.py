@@ -27,8 +27,10 @@ FLAGS = [
 ]
 STILL = 300  # milliseconds without a change, after which a person goes on
 
-Sign = tuple[Literal["box", "button", "text"], str]
-"""What to wait for: a usable message box (its selector), a usable button (its name), a text."""
+Kind = Literal["box", "button", "text"]
+Sign = tuple[Kind, str] | tuple[Kind, str, str]
+"""What to wait for: a usable message box (its selector), a usable button (its name), a text; the
+latter two perhaps only within the first place that a selector finds."""
 
 
 @contextmanager
@@ -74,9 +76,10 @@ def send(page: Page, box: str, message: str, *signs: Sign) -> float:
     return _timed(page, "keydown", lambda: page.keyboard.press("Enter"), signs)
 
 
-def click(page: Page, name: str, *signs: Sign) -> float:
+def click(page: Page, name: str, *signs: Sign, within: str = "body") -> float:
     """Click the button called `name`; the milliseconds from then until all `signs` are there."""
-    button = page.evaluate_handle("(name) => bench.button(name)", name).as_element()
+    find = "([name, within]) => bench.button(name, within)"
+    button = page.evaluate_handle(find, [name, within]).as_element()
     return _timed(page, "click", button.click, signs)
 
 
@@ -85,3 +88,8 @@ def _timed(page: Page, event: str, act: Callable[[], None], signs: tuple[Sign, .
     page.evaluate("([event, signs]) => bench.arm(event, signs)", [event, signs])
     act()
     return page.evaluate("() => bench.elapsed")
+
+
+def sent_since_click(page: Page, milliseconds: float) -> int:
+    """How many WebSocket messages the page has sent in so many milliseconds after the click."""
+    return page.evaluate("(milliseconds) => bench.sentWithin(milliseconds)", milliseconds)

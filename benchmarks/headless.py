@@ -32,6 +32,14 @@ class Stored:
     last_text: str
 
 
+@dataclass(frozen=True)
+class Parked:
+    """A stored conversation whose run waits for people: where it opens, its cards' selectors."""
+
+    path: str
+    cards: tuple[str, ...]
+
+
 def measure(job: str, model_url: str, module: str = "benchmarks.headless") -> dict[str, Any]:
     """Run the job `cycles` or `waiting`, or a module, in a new process, on a new database."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -150,6 +158,35 @@ def store_waiting(database_url: str, count: int) -> None:
     journal = Journal(database_url)
     journal.write(write)
     journal.close()
+
+
+def store_parked(database_url: str, counts: list[int]) -> list[Parked]:
+    """Store a conversation for each of `counts`: the model has asked for so many sums at once."""
+    from hitl.journal import Journal, ModelCall, conversations, runs
+    from hitl.registry import Registry
+    from hitl.toolcalls import RawCall, assistant_message, check_calls
+
+    unknown = dict.fromkeys(("reply", "error", "tokens_in", "tokens_out"))
+    config = Registry(ROOT / "agents").get(AGENT)
+
+    def write(tx: Any, number: int, count: int) -> Parked:
+        conversation = conversations.create(tx, AGENT, title=f"{count} wait, {number}")
+        sums = [{"a": 1000 * number + each, "b": 1} for each in range(count)]
+        text = "What is " + ", and ".join(f"{it['a']} + 1" for it in sums) + "?"
+        run_id = runs.add(tx, conversation, AGENT, text, by=BY, config=config.snapshot())
+        run = runs.acquire(tx, run_id, BY, PATIENCE)
+        raw = [RawCall("add_two_numbers", it, f"call_{i}") for i, it in enumerate(sums)]
+        calls = check_calls(config, raw, 1)
+        call = ModelCall(run_id, 1, 0, 0, config={}, messages=[], tools=[], **unknown)
+        runs.speak(tx, run, BY, assistant_message("", raw, calls), calls, call)
+        runs.park(tx, run_id, BY)
+        cards = (f".st-key-request-{run_id}-1-{place}" for place in range(count))
+        return Parked(f"/?chat={conversation}", tuple(cards))
+
+    journal = Journal(database_url)
+    parked = [journal.write(write, number, count) for number, count in enumerate(counts)]
+    journal.close()
+    return parked
 
 
 if __name__ == "__main__":

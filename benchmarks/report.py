@@ -106,6 +106,34 @@ def approvals(results: dict) -> str:
     return table(["Waiting requests on the approvals page", "p50, ms", "p95, ms", "ratio"], rows)
 
 
+def deciding(results: dict) -> str:
+    first = median(_first(results))
+    rows = [
+        [number, _ms(median(took)), _ms(percentile(took, 95)), f"{median(took) / first:.2f}"]
+        for number, took in results.items()
+    ]
+    return table(
+        ["Approve → that card says so; cards that wait", "p50, ms", "p95, ms", "ratio"], rows
+    )
+
+
+def editing(results: dict) -> str:
+    rows = [
+        [
+            number,
+            _ms(median(took["ms"])),
+            _ms(percentile(took["ms"], 95)),
+            _span(took["round_trips"]),
+        ]
+        for number, took in results.items()
+    ]
+    return table(["Edit → the form; cards that wait", "p50, ms", "p95, ms", "round trips"], rows)
+
+
+def _span(counts: list[int]) -> str:
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} – {max(counts)}"
+
+
 def reload(results: dict) -> str:
     first = median(_first(results))
     rows = [

@@ -4,8 +4,8 @@ window.bench = {
     element.checkVisibility({ visibilityProperty: true, opacityProperty: true }),
 
   // The name may share its button with an icon, so a part of the button may carry it.
-  button: (name) =>
-    [...document.querySelectorAll("button:enabled")].find((button) =>
+  button: (name, where = "body") =>
+    [...document.querySelectorAll(`${where} button:enabled`)].find((button) =>
       bench.seen(button) && [button, ...button.querySelectorAll("*")]
         .some((part) => part.textContent.trim() === name)),
 
@@ -13,12 +13,13 @@ window.bench = {
     box: (selector) => [...document.querySelectorAll(selector)].some((box) =>
       (box.isContentEditable || box.disabled === false) && !box.readOnly && bench.seen(box)),
 
-    button: (name) => bench.button(name) !== undefined,
+    button: (name, where) => bench.button(name, where) !== undefined,
 
-    text: (text) => {
-      if (!document.body?.textContent.includes(text)) return false
+    text: (text, where = "body") => {
+      const place = document.querySelector(where)
+      if (!place?.textContent.includes(text)) return false
       const has = `contains(., "${text}")`
-      const innermost = document.evaluate(`//body//*[${has}][not(*[${has}])]`, document, null,
+      const innermost = document.evaluate(`.//*[${has}][not(*[${has}])]`, place, null,
         XPathResult.ORDERED_NODE_SNAPSHOT_TYPE, null)
       return [...Array(innermost.snapshotLength).keys()]
         .some((i) => bench.seen(innermost.snapshotItem(i)))
@@ -36,7 +37,7 @@ window.bench = {
       tell(value)
     }
     const look = () => {
-      if (over || !signs.every(([sign, what]) => bench.signs[sign](what))) return
+      if (over || !signs.every(([sign, ...what]) => bench.signs[sign](...what))) return
       end(resolve, performance.now())
     }
     const everyFrame = () => {
@@ -56,9 +57,18 @@ window.bench = {
   arm: (event, signs) => {
     const started = new Promise((resolve) => window.addEventListener(
       event, ({ timeStamp }) => resolve(timeStamp), { capture: true, once: true }))
-    bench.elapsed = started.then(async (start) => await bench.when(signs) - start)
+    bench.started = undefined
+    bench.elapsed = started.then(async (start) => {
+      bench.started = start
+      return await bench.when(signs) - start
+    })
     bench.elapsed.catch(() => {}) // whoever asks for it gets the error
   },
+
+  // How many messages the page has sent within some milliseconds after the last event.
+  sentWithin: (milliseconds) => bench.sent.filter((at) =>
+    at >= bench.started && at <= bench.started + milliseconds).length,
+  sent: [],
 
   // Resolves once nothing has changed for a while: a person reads before going on.
   quiet: (milliseconds) => new Promise((resolve) => {
@@ -74,4 +84,10 @@ window.bench = {
     changes.observe(document, { subtree: true, childList: true, characterData: true })
     setTimeout(done, 5000) // some pages are never still
   }),
+}
+
+const send = WebSocket.prototype.send
+WebSocket.prototype.send = function (...message) {
+  bench.sent.push(performance.now())
+  return send.apply(this, message)
 }

@@ -129,6 +129,7 @@ class Segment:
     limits: Limits = DEFAULT_LIMITS
     started: set[str] = field(default_factory=set)
     spoken: int = 0
+    known: RunRecord | None = None
 
     async def model(self) -> LLM:
         """The model; only a run that speaks has one, from when it first speaks."""
@@ -139,10 +140,11 @@ class Segment:
         return self.llm
 
     async def record(self) -> RunRecord:
-        """The run as the journal holds it now."""
-        return await self._patiently(
-            lambda: self.journal.aread(conversations.record, self.run_id),
+        """The run as the journal holds it now; read whole only if it has changed."""
+        self.known = await self._patiently(
+            lambda: self.journal.aread(conversations.record_since, self.run_id, self.known),
         )
+        return self.known
 
     async def _write(
         self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

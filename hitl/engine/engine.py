@@ -118,8 +118,7 @@ class Engine:
         try:
             while True:
                 self._wake.clear()
-                await self._guarded(self._expire)
-                await self._guarded(self._let_decisions_count)
+                await self._guarded(self._follow_the_clock)
                 await self._guarded(self._start_due_runs)
                 await self._wake.wait()
         finally:
@@ -188,16 +187,13 @@ class Engine:
         if self._segments:
             await asyncio.wait(self._segments.values(), timeout=DRAIN_SECONDS)
 
-    async def _expire(self) -> None:
-        """End what nobody answered in time."""
-        for request_id in await self.journal.aread(requests.overdue):
-            await self.journal.awrite(requests.expire, request_id)
-
-    async def _let_decisions_count(self) -> None:
-        """Let those take effect that can't be taken back any more, and come back for the others."""
-        for request in await self.journal.aread(requests.to_take_effect):
+    async def _follow_the_clock(self) -> None:
+        """End what nobody answered in time; let count what can't be taken back any more."""
+        for request in await self.journal.aread(requests.by_the_clock):
             left = (request.effective_at or 0) - time.time()
-            if left > 0:
+            if request.status == "pending":
+                await self.journal.awrite(requests.expire, request.id)
+            elif left > 0:
                 asyncio.get_running_loop().call_later(left, self._wake.set)
             elif await self.journal.awrite(requests.take_effect, request.id):
                 self._poke(request.run_id)

@@ -187,6 +187,19 @@ def record(tx: Connection, run_id: str) -> RunRecord:
     return records(tx, [found])[0]
 
 
+def record_since(tx: Connection, run_id: str, known: RunRecord | None) -> RunRecord:
+    """The run's record; `known` itself if nothing of the run has changed since that was read.
+
+    Raises:
+        NotFound: if there is no such run.
+    """
+    if known is not None:
+        version = tx.execute(select(run.c.version).where(run.c.id == run_id)).scalar_one_or_none()
+        if version == known.run.version:
+            return known
+    return record(tx, run_id)
+
+
 def held(tx: Connection, conversation_id: str) -> list[Run]:
     """Messages that wait for their author, or for the conversation to be free."""
     query = select(run).where(

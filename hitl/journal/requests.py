@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
 
-from sqlalchemy import Connection, case, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from hitl.journal import audit, grants
 from hitl.journal.receipts import receipt_of
@@ -305,15 +305,12 @@ def move_on(tx: Connection, run_id: str) -> None:
     )
 
 
-def overdue(tx: Connection) -> list[str]:
-    """Ids of requests that nobody answered in time."""
-    query = select(request.c.id).where(request.c.expires_at <= now(), request.c.status == "pending")
-    return list(tx.execute(query).scalars())
-
-
-def to_take_effect(tx: Connection) -> list[ToolRequest]:
-    """Requests whose decisions can still be taken back."""
-    return fetch(tx, ToolRequest, select(request).where(request.c.status == "decided"))
+def by_the_clock(tx: Connection) -> list[ToolRequest]:
+    """Requests that nobody answered in time, and those whose decisions can still be taken back."""
+    overdue = and_(request.c.expires_at <= now(), request.c.status == "pending")
+    return fetch(
+        tx, ToolRequest, select(request).where(or_(overdue, request.c.status == "decided"))
+    )
 
 
 def expire(tx: Connection, request_id: str) -> bool:
