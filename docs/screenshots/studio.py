@@ -43,7 +43,7 @@ class Studio:
     browser: Browser
 
     def tries(self, scene: Callable[["Studio"], None]) -> bool:
-        """Make the pictures of a scene; whether that went well. The others are made all the same."""
+        """Make the pictures of a scene; whether that went well, since others don't need it."""
         try:
             scene(self)
         except Exception:
@@ -72,7 +72,7 @@ class Studio:
         return page
 
     def shoot(self, name: str, shown: Locator | Page) -> None:
-        """Picture it in each theme and at each width: a part of a page, or a page's top."""
+        """Picture it in each theme and at each width: a part of a page, or a page as it is seen."""
         page = shown if isinstance(shown, Page) else shown.page
         height = PAGE_HEIGHT if isinstance(shown, Page) else HEIGHT
         for scheme in SCHEMES:
@@ -81,9 +81,19 @@ class Studio:
                 page.set_viewport_size({"width": width, "height": height})
                 at_rest(page)
                 if isinstance(shown, Locator):
-                    shown.evaluate("it => it.scrollIntoView({ block: 'center' })")
+                    bring_into_view(shown)
                 shown.screenshot(path=self.target / f"{name}-{scheme}-{width}.png")
         page.set_viewport_size({"width": WIDTHS[0], "height": HEIGHT})
+
+
+def bring_into_view(part: Locator) -> None:
+    """Scroll to it, until the page, which follows its conversation, lets it be."""
+    before, now = None, part.bounding_box()
+    while before != now:
+        part.evaluate("it => it.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        before = part.bounding_box()
+        part.page.wait_for_timeout(300)
+        now = part.bounding_box()
 
 
 def at_rest(page: Page) -> None:

@@ -3,7 +3,7 @@
 from playwright.sync_api import Locator, Page, expect
 from studio import Studio, opened, press
 
-from tests.browser.visitor import REASON, button, cards, reject, waiting
+from tests.browser.visitor import REASON, button, reject, waiting
 
 WHY = "He still buys from us."
 ANSWER = "The carrier says that the parcel arrived on Monday."
@@ -78,6 +78,7 @@ def decide_many(studio: Studio, page: Page) -> None:
     inbox.get_by_role("checkbox", name="Select").first.check(force=True)
     inbox.get_by_role("checkbox", name="Select").nth(2).check(force=True)
     expect(button(inbox, "Approve 2 selected")).to_be_visible()
+    inbox.get_by_text("requests wait for you").first.scroll_into_view_if_needed()
     studio.shoot("page-approvals-selected", inbox)
     studio.shoot("asks-in-approvals", waiting(inbox).first)
     inbox.close()
@@ -125,8 +126,11 @@ def see_through_the_injected_order(studio: Studio, page: Page) -> None:
     card = alone(page)
     studio.shoot("asks-origin-warning-tour", card)
     reject(card, "The address came from the note.")
-    expect(cards(page).last).to_contain_text("Denied")
-    studio.shoot("decided-denied", cards(page).last)
+    denied = page.locator("[class*='st-key-step-']").filter(has_text="nothing was executed").last
+    denied.locator("summary").click()
+    expect(denied).to_contain_text("deny when amount")
+    studio.shoot("denied-step", denied)
+    studio.shoot("page-end-of-the-tour", page)
 
 
 TOUR = (guided_tour,)

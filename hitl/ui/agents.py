@@ -92,7 +92,7 @@ def _draw_agent(agent: AgentConfig, file: str) -> None:
     }
     rows = [{"what": what, "is": shown} for what, shown in facts.items()]
     st.table(rows, border="horizontal", width="content", hide_index=True, hide_header=True)
-    st.subheader("System prompt")
+    st.header("System prompt")
     if agent.system_prompt:
         with st.container(border=True):
             st.text(text.visible(agent.system_prompt))

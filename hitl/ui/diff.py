@@ -32,8 +32,8 @@ _diff = st.components.v2.component(
 .line > * { min-height: 1.5em; white-space: pre-wrap; overflow-wrap: anywhere; }
 .mark { text-align: center; user-select: none; font-weight: 650; }
 ins, del { text-decoration: none; }
-.added { background: var(--st-green-background-color); }
-.removed { background: var(--st-red-background-color); }
+.added { background: color-mix(in srgb, var(--st-green-color) 22%, transparent); }
+.removed { background: color-mix(in srgb, var(--st-red-color) 20%, transparent); }
 .skipped, .note { font-style: italic; }
 """,
     js="""

@@ -14,14 +14,14 @@ from hitl.ui.people import NOBODY, clock, who
 PER_PAGE = 20
 
 
-def in_words(grant: Grant) -> str:
-    """What a grant lets run, as Markdown."""
+def in_words(grant: Grant, where: str = "one conversation") -> str:
+    """What a grant lets run, as Markdown; `where` if it is for a conversation."""
     tool, agent = text.code(grant.tool), text.label(grant.agent)
     match grant.scope:
         case "call":
             return f"{tool} of {agent} with exactly these arguments"
         case "conversation":
-            return f"{tool} of {agent} with any arguments, in one conversation"
+            return f"{tool} of {agent} with any arguments, in {where}"
         case "agent":
             return f"{tool} with any arguments, whenever {agent} asks for it"
 
@@ -31,7 +31,8 @@ def draw_grant(request: ToolRequest) -> None:
     grant = desk().grant_of(request)
     if grant is not None:
         by = _name(grant.granted_by)
-        st.caption(f":material/key: Allowed by a grant of {by}: {in_words(grant)}.")
+        what = in_words(grant, "this conversation")
+        st.caption(f":material/key: Allowed by a grant of {by}: {what}.")
         st.page_link(GRANTS, label="All grants", icon=":material/arrow_forward:")
 
 
@@ -45,13 +46,15 @@ def _draw_all() -> None:
     uses = desk().grants()
     holding = [use for use in uses if use.grant.holds]
     ended = [use for use in uses if not use.grant.holds]
-    if not holding:
+    if holding:
+        st.caption("These run without asking, until you press Revoke or the tool changes.")
+    else:
         st.markdown("No grant holds: every request that its agent's rules ask about waits for you.")
         st.caption("Grants are given with “Always allow…” on a request's card.")
     for use in holding:
         _draw_use(use)
     if ended:
-        st.subheader("Ended", anchor=False)
+        st.header("Ended", anchor=False)
         for use in ended[:PER_PAGE]:
             _draw_use(use)
         if len(ended) > PER_PAGE:
@@ -84,15 +87,22 @@ def _draw_use(use: GrantUse) -> None:
 def _draw_arguments(grant: Grant) -> None:
     given_with = desk().request(grant.request_id)
     secret = given_with.secret if given_with else [*(grant.arguments or {})]
-    for name, value in masked(grant.arguments or {}, secret, MASK).items():
-        st.caption(text.label(name))
-        draw_literal(text.value(value))
+    public = masked(grant.arguments or {}, secret, MASK)
+    shown = {name: text.value(value) for name, value in public.items()}
+    short = [name for name in shown if text.is_short(shown[name])]
+    if short:
+        rows = [{"argument": text.label(each), "value": text.code(shown[each])} for each in short]
+        st.table(rows, border="horizontal", width="content", hide_index=True, hide_header=True)
+    for name in shown:
+        if name not in short:
+            st.caption(text.label(name))
+            draw_literal(shown[name])
 
 
 def _story(use: GrantUse) -> str:
     """Who gave it and when, how often it was used, and how it ended."""
     grant = use.grant
-    parts = [f"given by {_name(grant.granted_by)} at {clock(grant.granted_at)}"]
+    parts = [f"Given by {_name(grant.granted_by)} at {clock(grant.granted_at)}"]
     times = {0: "not used yet", 1: "used once"}.get(use.times, f"used {use.times} times")
     parts.append(times + (f", last at {clock(use.last_at)}" if use.last_at else ""))
     if grant.ended_at is not None:

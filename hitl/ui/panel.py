@@ -39,7 +39,7 @@ def draw_panel(agent: AgentConfig, conversation_id: str) -> None:
         tables = _tables(agent)
         before = st.session_state.setdefault(f"panel-{agent.name}-{conversation_id}", tables)
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(text.label(agent.panel_title), anchor=False)
+            st.header(text.label(agent.panel_title), anchor=False)
             st.space("stretch")
             if agent.reset:
                 st.button(

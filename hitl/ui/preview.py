@@ -14,13 +14,14 @@ from hitl.previewing import (
     RowsShown,
     preview_of,
 )
-from hitl.previews import Preview
+from hitl.previews import Preview, RowsPreview
 from hitl.secrecy import masked
 from hitl.ui import text
 from hitl.ui.diff import draw_diff
 
 HEIGHT, MOST_ROWS_UNBOUND = 320, 5
-HEADING = "**Preview: what would happen** · What you decide about are the exact arguments."
+HEADING = "**Preview: {}** · The exact arguments count."
+WHAT_WOULD_HAPPEN, WHAT_IT_IS_ABOUT = "what would happen", "what it is about"
 
 
 def draw_preview(request: ToolRequest, facts: ToolFacts) -> None:
@@ -28,7 +29,8 @@ def draw_preview(request: ToolRequest, facts: ToolFacts) -> None:
     if request.status != "pending" or facts.preview is None:
         return
     with st.container(key=f"preview-{request.id}", gap="small"):
-        st.caption(HEADING)
+        about_rows = isinstance(facts.preview, RowsPreview)
+        st.caption(HEADING.format(WHAT_IT_IS_ABOUT if about_rows else WHAT_WOULD_HAPPEN))
         if _is_hidden(request, facts, facts.preview):
             st.caption("Hidden while it is secret: reveal the secrets to see it.")
             return
@@ -57,7 +59,7 @@ def _is_hidden(request: ToolRequest, facts: ToolFacts, preview: Preview) -> bool
 
 
 def _draw_diff(name: str, shown: DiffShown) -> None:
-    st.markdown(f"{text.code(shown.path)}: {text.words(shown.summary)}")
+    st.markdown(f"{text.code(shown.path)} · {text.words(shown.summary)}")
     if shown.lines:
         draw_diff(name, shown.lines)
     if shown.truncated:
@@ -87,14 +89,29 @@ def _draw_email(shown: EmailShown) -> None:
 
 
 def _draw_rows(shown: RowsShown) -> None:
+    """What all rows have in common in one line, which breaks where it must; the rest as a table."""
+    count = "" if len(shown.rows) == 1 else f" · {len(shown.rows)}"
     more = "; there are more" if shown.truncated else ""
-    st.caption(f"{text.label(shown.title)} · {len(shown.rows)}{more}")
+    st.caption(f"{text.label(shown.title)}{count}{more}")
     if not shown.rows:
         st.caption("No rows match.")
         return
+    common, rows = _apart(shown)
+    if common:
+        st.markdown(" · ".join(f"{name} {cell}" for name, cell in common.items()))
+    if rows:
+        few = len(rows) <= MOST_ROWS_UNBOUND
+        st.table(rows, border="horizontal", hide_index=True, height="content" if few else 230)
+
+
+def _apart(shown: RowsShown) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The cells that are the same in every row, and the others row by row, as Markdown."""
     rows = [
         {text.label(name): text.code(cell) for name, cell in zip(shown.columns, row, strict=True)}
         for row in shown.rows
     ]
-    few = len(rows) <= MOST_ROWS_UNBOUND
-    st.table(rows, border="horizontal", hide_index=True, height="content" if few else 230)
+    common = {
+        name: cell for name, cell in rows[0].items() if all(row[name] == cell for row in rows)
+    }
+    others = [{name: row[name] for name in row if name not in common} for row in rows]
+    return common, others if any(others) else []

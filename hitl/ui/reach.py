@@ -7,9 +7,10 @@ _reach = st.components.v2.component(
     html="<i hidden></i>",
     js="""
 const SCROLLED = '[data-testid="stTable"] > div, [data-testid="stCode"] pre'
-const look = () => {
+const look = (sizes) => {
   let tables = 0
   for (const box of document.querySelectorAll(SCROLLED)) {
+    sizes.observe(box)
     const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight
     if (scrolls && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0
@@ -26,10 +27,10 @@ const look = () => {
 export default function () {
   if (window.hitlReach) return
   let due = 0
-  const soon = () => { due ||= setTimeout(() => { due = 0; look() }, 100) }
+  const soon = () => { due ||= setTimeout(() => { due = 0; look(sizes) }, 100) }
+  const sizes = new ResizeObserver(soon)
   window.hitlReach = new MutationObserver(soon)
   window.hitlReach.observe(document.body, { childList: true, subtree: true })
-  addEventListener("resize", soon)
   soon()
 }
 """,

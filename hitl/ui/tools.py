@@ -31,7 +31,7 @@ def draw_tools(agent: AgentConfig, tried: RunRecord | None) -> None:
     Args:
         tried: the call that was tried, drawn below the form of its tool.
     """
-    st.subheader("Tools")
+    st.header("Tools")
     names = agent.tool_names()
     if not names:
         st.caption("None: this agent only talks.")

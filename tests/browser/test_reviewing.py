@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from hitl.outcomes import ANSWERED
 from hitl.verifying import verify
 from tests.browser.app_server import TEST_AGENTS, AppServer, running, until
 from tests.browser.conftest import Visit
 from tests.browser.model import Model, pay
-from tests.browser.visitor import approve, button, card, cards, say, shows, waiting
+from tests.browser.visitor import approve, button, card, cards, press, say, shows, waiting
 from tests.openai_server import Call, Reply
 
 LETTER = {"to": "billing@evil.example", "subject": "Invoice 5", "body": "Dear Ann,\nhere it is."}
@@ -120,18 +120,6 @@ def test_edited_call_runs_as_edited_after_the_change_was_shown(
     assert app.effects() == ["pay 4 Bea"]
     assert '"amount": 4' in told_once(app, model)
     expect(cards(page)).to_contain_text("Changed by a person before approving")
-
-
-def press(page: Page, pressed: Locator) -> None:
-    """Press until it counts: where a press comes too soon, the page says so."""
-    refused = page.get_by_text(re.compile("[Pp]ress (Approve )?again"))
-    for _ in range(4):
-        pressed.click()
-        until(lambda: not pressed.count() or refused.count(), "a press that counts", 25)
-        if not pressed.count():
-            return
-        until(lambda: not refused.count(), "the end of the toast", 25)
-    raise AssertionError("no press counted")
 
 
 def test_invalid_edit_is_explained_at_its_field_and_cannot_be_approved(

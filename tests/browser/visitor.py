@@ -5,6 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.app_server import until
+
 REASON = "Reason (optional)"
 
 
@@ -75,3 +77,15 @@ def shows(page: Page, text: str | re.Pattern[str]) -> None:
 
 def never_shows(page: Page, text: str) -> None:
     expect(page.locator("[data-testid=stMain]")).not_to_contain_text(text)
+
+
+def press(page: Page, pressed: Locator) -> None:
+    """Press until it counts: where a press comes too soon, the page says so."""
+    refused = page.get_by_text(re.compile("[Pp]ress (Approve )?again"))
+    for _ in range(4):
+        pressed.click()
+        until(lambda: not pressed.count() or refused.count(), "a press that counts", 25)
+        if not pressed.count():
+            return
+        until(lambda: not refused.count(), "the end of the toast", 25)
+    raise AssertionError("no press counted")
