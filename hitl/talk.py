@@ -276,9 +276,13 @@ def decision_of(answer: str) -> Decision:
 def decided(request: ToolRequest) -> str:
     """Who decided what about a request, and why."""
     reason = f": {request.reason}" if request.reason else ""
-    if request.decision == "approve":
-        return f"approved by {request.decided_by}{reason}"
-    return f"rejected by {request.decided_by}, nothing was executed{reason}"
+    match request.decision:
+        case "approve":
+            return f"approved by {request.decided_by}{reason}"
+        case "answer":
+            return f"answered by {request.decided_by} in its place, nothing was executed"
+        case _:
+            return f"rejected by {request.decided_by}, nothing was executed{reason}"
 
 
 def sentence(facts: ToolFacts, arguments: dict[str, Any]) -> str:

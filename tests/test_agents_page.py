@@ -58,6 +58,7 @@ def folder(tmp_path: Path) -> Path:
 def open_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """`open_page(agent="Clerk")`: the page, in a session of its own."""
     monkeypatch.setenv("HITL_AGENTS_DIR", str(folder))
+    monkeypatch.setenv("HITL_ARM_SECONDS", "0")  # nothing here arms: there is no browser
     monkeypatch.setenv("HITL_DATA_DIR", str(folder.parent / "data"))
     st.cache_resource.clear()
 

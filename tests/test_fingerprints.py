@@ -231,7 +231,7 @@ def test_a_fingerprint_is_the_same_in_every_process():
         for seed in ("1", "2")
     }
     assert len(runs) == 1
-    assert len(runs.pop().splitlines()) == 8
+    assert len(runs.pop().splitlines()) == 16
 
 
 # Tools that are made otherwise

@@ -16,7 +16,7 @@ import pytest
 from hitl.__main__ import main
 from hitl.desk import Desk
 from hitl.engine import Engine
-from hitl.journal import Approve, Journal, Reject, ToolRequest, conversations
+from hitl.journal import Answer, Approve, Journal, Reject, ToolRequest, conversations
 from hitl.plain import Rows
 from hitl.registry import Registry
 from hitl.talk import APPROVE, MESSAGE, RETRY, Talk
@@ -188,6 +188,29 @@ def test_a_request_decided_elsewhere_while_another_is_asked_about_is_not_asked_a
     assert person.asked == [MESSAGE, APPROVE, MESSAGE]
     assert "#2 rejected by Ada, nothing was executed: mine" in person.heard
     assert till.paid == [1]
+
+
+def test_an_answer_given_elsewhere_is_told_as_a_persons_and_not_as_a_rejection(play, till):
+    stage = play(agent(till.tool()), asks(call(1), call(2)), "Done.")
+
+    def answer_the_other() -> str:
+        stage.desk.decide(stage.desk.pending()[1].id, Answer("paid in cash"), by="Ada")
+        return "n"
+
+    heard = chatted(stage, "Pay", answer_the_other).heard
+    assert "#2 answered by Ada in its place, nothing was executed" in heard
+    assert "paid in cash" in heard
+    assert "#2 rejected" not in heard
+    assert till.paid == []
+
+
+def test_a_decision_that_can_be_taken_back_is_told_once_it_counts(play, till):
+    stage = play(agent(till.tool()), asks(call(1)), "Done.")
+    stage.desk.undo_seconds = 0.2
+    person = chatted(stage, "Pay", "y")
+    assert person.asked == [MESSAGE, APPROVE, MESSAGE]
+    assert "#1 approved by Terminal" in person.heard
+    assert "#1 → paid 1" in person.heard
 
 
 def test_a_run_that_is_stopped_elsewhere_is_asked_about_no_more(play, till):

@@ -34,9 +34,6 @@ AGENT = "Back Office"
 ME = "somebody"
 WIDTHS = (390, 768, 1600)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-# What Streamlit's own frame does, and an app can't change: the rule, what is in the element's HTML,
-# and why.
-STREAMLITS_OWN: dict[tuple[str, str], str] = {}
 ORIGINS = {
     "to": {"from": "tool", "tool": "look_up_order", "field": "note", "within": True},
     "subject": {"from": "neither", "lookalike": True, "resembles": "user"},
@@ -148,12 +145,11 @@ def at_rest(page: Page) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds, and an app can do something about: the rule, the element, what is wrong."""
+    """What axe finds, of any impact: the rule, the element, what is wrong with it."""
     return [
         f"{rule['id']}: {node['html'][:400]}: {node['failureSummary']}"
         for rule in Axe().run(page).response["violations"]
         for node in rule["nodes"]
-        if not any(rule["id"] == of and part in node["html"] for of, part in STREAMLITS_OWN)
     ]
 
 
