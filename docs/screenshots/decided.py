@@ -1,6 +1,7 @@
 """Cards that nobody can decide any more: what was decided, by whom, and what came of it."""
 
 from playwright.sync_api import expect
+from sqlalchemy import Connection
 from studio import Studio, press
 from tour import alone, kept
 from written import ME, asked, call, change, conversation
@@ -68,7 +69,7 @@ def cut_off(studio: Studio, what: ToolCall) -> str:
     written = conversation(studio, what)
     desk, request = studio.app.desk, asked(studio, written)
 
-    def crash(tx: object) -> None:
+    def crash(tx: Connection) -> None:
         assert requests.decide(tx, request.id, Approve(), by="Dana").accepted
         requests.change(tx, request, "unknown", status="unknown", started_at=now(), ended_at=now())
 
@@ -103,7 +104,7 @@ def all_grants(studio: Studio) -> None:
     )
     written = conversation(studio, tag, mail, call(studio, "refund_order", REFUND))
 
-    def give(tx: object) -> None:
+    def give(tx: Connection) -> None:
         for place, scope in ((0, "agent"), (1, "call"), (2, "conversation")):
             grants.give(tx, asked(studio, written, place), "Back Office", scope, ME)
         ended = grants.give(tx, asked(studio, written), "Back Office", "conversation", "Dana")

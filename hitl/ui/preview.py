@@ -21,7 +21,6 @@ from hitl.ui.diff import draw_diff
 
 HEIGHT, MOST_ROWS_UNBOUND = 320, 5
 HEADING = "**Preview: {}** · The exact arguments count."
-WHAT_WOULD_HAPPEN, WHAT_IT_IS_ABOUT = "what would happen", "what it is about"
 
 
 def draw_preview(request: ToolRequest, facts: ToolFacts) -> None:
@@ -29,8 +28,7 @@ def draw_preview(request: ToolRequest, facts: ToolFacts) -> None:
     if request.status != "pending" or facts.preview is None:
         return
     with st.container(key=f"preview-{request.id}", gap="small"):
-        about_rows = isinstance(facts.preview, RowsPreview)
-        st.caption(HEADING.format(WHAT_IT_IS_ABOUT if about_rows else WHAT_WOULD_HAPPEN))
+        st.caption(HEADING.format(_title(facts.preview)))
         if _is_hidden(request, facts, facts.preview):
             st.caption("Hidden while it is secret: reveal the secrets to see it.")
             return
@@ -47,6 +45,11 @@ def draw_preview(request: ToolRequest, facts: ToolFacts) -> None:
                 st.caption(f"None. {text.words(shown.why)}")
             case never:
                 assert_never(never)
+
+
+def _title(preview: Preview) -> str:
+    """Rows are what a call is about, and nothing that would happen."""
+    return text.label(preview.title) if isinstance(preview, RowsPreview) else "what would happen"
 
 
 def _is_hidden(request: ToolRequest, facts: ToolFacts, preview: Preview) -> bool:
@@ -90,12 +93,12 @@ def _draw_email(shown: EmailShown) -> None:
 
 def _draw_rows(shown: RowsShown) -> None:
     """What all rows have in common in one line, which breaks where it must; the rest as a table."""
-    count = "" if len(shown.rows) == 1 else f" · {len(shown.rows)}"
-    more = "; there are more" if shown.truncated else ""
-    st.caption(f"{text.label(shown.title)}{count}{more}")
     if not shown.rows:
         st.caption("No rows match.")
         return
+    if len(shown.rows) > 1 or shown.truncated:
+        more = "; there are more" if shown.truncated else ""
+        st.caption(f"{len(shown.rows)} rows{more}")
     common, rows = _apart(shown)
     if common:
         st.markdown(" · ".join(f"{name} {cell}" for name, cell in common.items()))
