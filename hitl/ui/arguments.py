@@ -13,7 +13,8 @@ from hitl.kinds import Kind, day, kind_of, language, money
 from hitl.schema_words import resolve, without_null
 from hitl.secrecy import masked
 from hitl.ui import text
-from hitl.ui.origins import origin_in_words, warn_of_origins
+from hitl.ui.origins import TARGETS, is_changed, origin_in_words, warn_of_targets
+from hitl.ui.words import decider
 
 MASK = "•••••• (secret)"
 ICONS: dict[Kind, str] = {
@@ -43,12 +44,33 @@ def _secret(request: ToolRequest, tool: AsyncBaseTool | None) -> set[str]:
     return {*request.secret, *facts(tool).secret}
 
 
+def kinds_of(tool: AsyncBaseTool | None, arguments: Mapping[str, Any]) -> dict[str, Kind]:
+    """How each of the arguments is laid out."""
+    schemas = _schemas(tool)
+    return {name: kind_of(name, value, schemas.get(name, {})) for name, value in arguments.items()}
+
+
+def in_sentence(request: ToolRequest, tool: AsyncBaseTool | None) -> dict[str, Any]:
+    """The arguments as they stand in the tool's sentence: money as people write it."""
+    public = shown_arguments(request, tool, "•••")
+    kinds = kinds_of(tool, public)
+    return {
+        name: money(value) or value if kinds[name] == "money" else value
+        for name, value in public.items()
+    }
+
+
+def warn_of_origins(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
+    """Say aloud where a call goes to an address that nobody has asked for."""
+    kinds = kinds_of(tool, request.final_arguments)
+    warn_of_targets(request, [name for name, kind in kinds.items() if kind in TARGETS])
+
+
 def draw_arguments(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """Every argument by name, with where it came from; what is long below what is short."""
     arguments = request.final_arguments
     public = shown_arguments(request, tool)
-    schemas = _schemas(tool)
-    kinds = {name: kind_of(name, value, schemas.get(name, {})) for name, value in public.items()}
+    kinds = kinds_of(tool, public)
     shown = {name: text.value(value) for name, value in public.items()}
     short = [name for name in shown if text.is_short(shown[name]) and kinds[name] != "table"]
     if short:
@@ -60,9 +82,7 @@ def draw_arguments(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     if masked(arguments, _secret(request, tool)) != arguments:
         st.checkbox("Reveal secrets", key=f"reveal-{request.id}")
     if request.edited is not None:
-        st.caption("Changed by a person before approving.")
-    if request.status == "pending":
-        warn_of_origins(request, {name: kinds[name] for name in shown})
+        st.caption("Changed by a person before approving; the raw call is what the agent asked.")
 
 
 def _schemas(tool: AsyncBaseTool | None) -> Mapping[str, Mapping[str, Any]]:
@@ -77,10 +97,15 @@ def _schemas(tool: AsyncBaseTool | None) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _row(request: ToolRequest, name: str, value: Any, shown: str, kind: Kind) -> dict[str, str]:
-    row = {"argument": text.label(name), "value": _laid_out(value, shown, kind)}
-    if request.origins is not None:
-        row["from"] = origin_in_words(request.origins.get(name), kind)
-    return row
+    parts = [_laid_out(value, shown, kind), _origin(request, name, kind)]
+    return {"argument": text.label(name), "value": "  \n".join(filter(None, parts))}
+
+
+def _origin(request: ToolRequest, name: str, kind: Kind) -> str:
+    """Where an argument came from; whoever changed it, if somebody did."""
+    if is_changed(request, name):
+        return f":material/edit: changed by {text.label(decider(request), keep=text.IN_PROSE)}"
+    return origin_in_words((request.origins or {}).get(name), kind)
 
 
 def _laid_out(value: Any, shown: str, kind: Kind) -> str:
@@ -93,8 +118,10 @@ def _laid_out(value: Any, shown: str, kind: Kind) -> str:
 
 
 def _draw_long(request: ToolRequest, name: str, value: Any, shown: str, kind: Kind) -> None:
-    origin = origin_in_words((request.origins or {}).get(name), kind)
-    st.caption(f"{text.label(name)} · {origin}" if origin else text.label(name))
+    written = _as_lines(value, shown)
+    notes = [text.label(name), _origin(request, name, kind)]
+    notes.append("" if written == shown else "ends with a line break")
+    st.caption(" · ".join(filter(None, notes)))
     match kind:
         case "table":
             rows = [
@@ -103,9 +130,16 @@ def _draw_long(request: ToolRequest, name: str, value: Any, shown: str, kind: Ki
             ]
             st.table(rows, border="horizontal", hide_index=True, height=_height(shown, len(rows)))
         case "code":
-            draw_literal(shown, language(name))
+            draw_literal(written, language(name))
         case _:
-            draw_literal(shown)
+            draw_literal(written)
+
+
+def _as_lines(value: Any, shown: str) -> str:
+    """A text of several lines as these lines, though it ends with a line break, as files do."""
+    if isinstance(value, str) and "\n" in value[:-1] and text.value(value[:-1]) == value[:-1]:
+        return value[:-1] if value.endswith("\n") else shown
+    return shown
 
 
 def _height(shown: str, rows: int) -> Any:

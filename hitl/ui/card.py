@@ -13,20 +13,20 @@ from hitl.agents import ToolFacts
 from hitl.journal import ToolRequest
 from hitl.toolcalls import InvalidArguments
 from hitl.ui import text
-from hitl.ui.arguments import draw_arguments, draw_raw_call, facts, shown_arguments
+from hitl.ui.arguments import draw_arguments, draw_raw_call, facts, in_sentence, warn_of_origins
 from hitl.ui.countdown import draw_countdown
 from hitl.ui.deciding import ask
 from hitl.ui.doubt import ask_what_came_of_it
 from hitl.ui.edit import draw_edit_form, edited_arguments, is_editing
 from hitl.ui.modes import mode_of
 from hitl.ui.past import draw_past, draw_words
-from hitl.ui.people import clock, duration
+from hitl.ui.people import duration
 from hitl.ui.preview import draw_preview
 from hitl.ui.told import tell
 from hitl.ui.words import DOUBTFUL, RISKS, decider
 
-FOOT_HEIGHT = 96
-DOUBT_HEIGHT = 152
+# What the foot of a decided card is lower than one that waits, on a wide page, in pixels.
+BELOW_DECIDED = 4
 IN_SENTENCE = 48
 
 
@@ -49,32 +49,32 @@ def draw_card(request: ToolRequest, tool: AsyncBaseTool | None, said: str = "") 
         tool: None if it is not known here.
         said: what the agent said just before, where that does not stand right above.
     """
+    as_edited = _as_edited(request, tool)
     with st.container(key=f"request-{request.id}", border=True, gap="small"):
-        _draw_head(request, tool)
-        if said and request.status == "pending":
-            draw_words(said)
+        _draw_head(as_edited, tool)
+        if request.status == "pending":
+            warn_of_origins(as_edited, tool)
+            if said:
+                draw_words(said)
         draw_past(request)
         if request.status == "pending" and is_editing(request.id):
             draw_edit_form(request, tool)
         else:
             draw_arguments(request, tool)
-        draw_preview(_as_edited(request, tool), facts(tool))
+        draw_preview(as_edited, facts(tool))
         _draw_foot(request, tool)
 
 
 def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
-    """What can be done, or was. A decided one is as high as one that waits: on a wide page nobody's
-    second click lands on a neighbour."""
-    height: Any = DOUBT_HEIGHT if request.status in DOUBTFUL else FOOT_HEIGHT
-    if request.status == "pending":
-        height = "content"
-    with st.container(height=height, border=False, key=f"foot-{request.id}", gap="small"):
+    """What can be done, or was; on a wide page of the same height, so that nothing moves."""
+    with st.container(key=f"foot-{request.id}", gap="small"):
         if request.status == "pending":
             ask(request, tool)
         elif request.is_in_doubt:
             ask_what_came_of_it(request, decider(request))
         else:
             tell(request)
+            st.space(BELOW_DECIDED)
 
 
 def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
@@ -84,23 +84,22 @@ def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
         if declared.risk:
             word, icon, color = RISKS[declared.risk]
             st.badge(word, icon=icon, color=color)
+        if request.status == "pending":
+            _draw_waiting(request)
         st.space("stretch")
         draw_raw_call(request, tool)
-        if request.status == "pending" and request.expires_at is not None:
-            draw_countdown(request.id, request.asked_at, request.expires_at)
-        else:
-            st.caption(_waited(request), width="content")
     if declared.sentence:
-        st.markdown(sentence(declared, shown_arguments(request, tool, "•••")))
+        st.markdown(sentence(declared, in_sentence(request, tool)))
     if " when " in request.rule or " unless " in request.rule:
         st.caption(f"Rule: {text.code(request.rule)}")
 
 
-def _waited(request: ToolRequest) -> str:
-    if request.status == "pending":
-        waited = time.time() - request.asked_at
-        return f"waiting for {duration(waited)}" if waited >= 60 else "asked just now"
-    return f"asked at {clock(request.asked_at)}"
+def _draw_waiting(request: ToolRequest) -> None:
+    waited = time.time() - request.asked_at
+    if request.expires_at is not None:
+        draw_countdown(request.id, request.asked_at, request.expires_at)
+    elif waited >= 60:
+        st.caption(f"waiting for {duration(waited)}", width="content")
 
 
 def sentence(declared: ToolFacts, arguments: dict[str, Any]) -> str:

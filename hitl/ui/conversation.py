@@ -21,7 +21,7 @@ def draw_conversation(chat: Chat) -> None:
     """What was said, what goes on, and the box to write in."""
     if chat.agent and chat.agent.panel:
         st.set_page_config(layout="wide")
-        said, beside = st.columns([5, 4], gap="large")
+        said, beside = st.columns([3, 2], gap="medium")
         with beside:
             draw_panel(chat.agent, chat.id)
     else:

@@ -13,7 +13,6 @@ _countdown = st.components.v2.component(
     css="""
 span {
   display: block;
-  text-align: right;
   font: 0.875rem var(--st-font);
   color: var(--st-gray-text-color, inherit);
 }

@@ -16,7 +16,7 @@ from hitl.ui.edit import changes_were_shown, edited_arguments
 from hitl.ui.modes import leave, mode_of, switch
 from hitl.ui.office import desk
 from hitl.ui.people import who
-from hitl.ui.words import decided_word
+from hitl.ui.words import decided_word, note_done_here
 
 LOOK_FIRST = "Nothing was decided yet: look at what you changed, then press Approve again."
 DOES_NOT_FIT = "Nothing was decided: what is marked in the form does not fit the tool."
@@ -44,12 +44,8 @@ def ask(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
 
 
 def _ask_for_a_decision(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
-    _field(
-        "reason",
-        request.id,
-        "Reason (optional)",
-        "Reason (optional), told to the agent if you reject",
-    )
+    hint = "Reason (optional), told if you reject"
+    _field("reason", request.id, "Reason (optional)", hint, LONGEST)
     buttons = partial(_draw_buttons, request, tool)
     arming.draw_when_armed(request.id, buttons, _spoken(request, tool))
 
@@ -98,13 +94,13 @@ def _calm(word: str, action: Callable[..., None], name: str, *args: str) -> None
     )
 
 
-def _field(kind: str, request_id: str, label: str, placeholder: str) -> None:
+def _field(kind: str, request_id: str, label: str, placeholder: str, longest: int | None) -> None:
     st.text_input(
         label,
         key=f"{kind}-{request_id}",
         placeholder=placeholder,
         label_visibility="collapsed",
-        max_chars=LONGEST,
+        max_chars=longest,
         live=True,
         on_change="ignore",
     )
@@ -165,7 +161,7 @@ def _tell(verdict: Verdict) -> None:
     if request is not None:
         leave(request.id)
     if verdict.accepted and request is not None:
-        st.session_state.setdefault("decided-here", set()).add(request.id)
+        note_done_here(request.id)
     else:
         say(already(request))
 
@@ -182,7 +178,7 @@ def already(request: ToolRequest | None) -> str:
 
 
 def _ask_for_an_answer(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
-    _field("answer", request.id, "Your answer", "What the agent is told, as your answer")
+    _field("answer", request.id, "Your answer", "What the agent is told, as your answer", None)
     buttons = partial(_draw_answer_buttons, request.id)
     arming.draw_when_armed(request.id, buttons, _spoken(request, tool))
 

@@ -7,6 +7,7 @@ from hitl.ui import text
 from hitl.ui.clicks import click, say
 from hitl.ui.office import desk
 from hitl.ui.people import clock, who
+from hitl.ui.words import note_done_here
 
 
 def ask_what_came_of_it(request: ToolRequest, decider: str) -> None:
@@ -48,6 +49,8 @@ def _resolve(request_id: str, what: str) -> None:
         "not-done": ItDidNotHappen(told),
     }
     verdict = desk().resolve(request_id, resolutions[what], by=who())
-    if not verdict.accepted:
+    if verdict.accepted:
+        note_done_here(request_id)
+    else:
         by = verdict.request.resolved_by if verdict.request else None
         say(f"Your click did not count: {by or 'somebody'} said already what came of it.")

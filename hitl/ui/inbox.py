@@ -85,9 +85,8 @@ def _draw_request(request: ToolRequest) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if request.status == "pending":
             st.checkbox(
-                f"Select {text.label(request.tool)}",
+                "Select",
                 key=f"select-{request.id}",
-                label_visibility="collapsed",
                 on_change=_select,
                 width="content",
             )

@@ -7,14 +7,12 @@ import streamlit as st
 
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import arming, live, text
-from hitl.ui.arguments import draw_arguments
+from hitl.ui.arguments import draw_arguments, facts, warn_of_origins
 from hitl.ui.clicks import click, say
 from hitl.ui.deciding import LONGEST
 from hitl.ui.office import desk
 from hitl.ui.people import who
-
-# More than this many are a list that nobody reads.
-MOST_SHOWN = 50
+from hitl.ui.words import RISKS
 
 
 def draw_many(name: str, requests: Callable[[], Sequence[ToolRequest]], area: str) -> None:
@@ -52,23 +50,26 @@ def draw_buttons(name: str, ids: Sequence[str], title: str, which: str = "all") 
                 confirm(what, list(ids))
 
 
-@st.dialog("Decide many at once", width="large", icon=":material/checklist:")
-@live.dialog
 def confirm(what: str, ids: list[str]) -> None:
+    """Ask once more, in a dialog."""
+    verb = "Approve" if what == "approve" else "Reject"
+    these = "this request" if len(ids) == 1 else f"these {len(ids)} requests"
+    dialog = st.dialog(f"{verb} {these}?", width="medium", icon=":material/checklist:")
+    dialog(live.dialog(_draw_summary))(what, verb, ids)
+
+
+def _draw_summary(what: str, verb: str, ids: list[str]) -> None:
     """What would be decided, one reason for all, and the button that does it."""
-    found = [desk().request(each) for each in ids[:MOST_SHOWN]]
+    found = [desk().request(each) for each in ids]
     waiting = [each for each in found if each is not None and each.status == "pending"]
     if not waiting:
         st.markdown("Nothing of it waits any more.")
         return
-    verb = "Approve" if what == "approve" else "Reject"
-    these = "this request" if len(waiting) == 1 else f"these {len(waiting)} requests"
-    st.markdown(f"**{verb} {these}?** {_counted(waiting)}")
-    with st.container(height=360 if len(waiting) > 2 else "content", border=False, gap="small"):
+    gone = len(ids) - len(waiting)
+    st.markdown(_counted(waiting) + (f"; {gone} of them decided meanwhile" if gone else ""))
+    with st.container(height=420 if len(waiting) > 2 else "content", border=False, gap="small"):
         for request in waiting:
-            with st.container(border=True, gap="xsmall", key=f"of-many-{request.id}"):
-                st.markdown(f"**{text.label(request.tool)}**")
-                draw_arguments(request, desk().tool_of(request))
+            _draw_one(request)
     st.text_input(
         "One reason for all (optional)",
         key="reason-for-many",
@@ -78,6 +79,19 @@ def confirm(what: str, ids: list[str]) -> None:
     )
     ids_now = [each.id for each in waiting]
     arming.draw_in_dialog("many", partial(_draw_confirm, what, verb, ids_now))
+
+
+def _draw_one(request: ToolRequest) -> None:
+    tool = desk().tool_of(request)
+    declared = facts(tool)
+    with st.container(border=True, gap="xsmall", key=f"of-many-{request.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{text.label(request.tool)}**", width="content")
+            if declared.risk:
+                word, icon, color = RISKS[declared.risk]
+                st.badge(word, icon=icon, color=color)
+        warn_of_origins(request, tool)
+        draw_arguments(request, tool)
 
 
 def _counted(waiting: Sequence[ToolRequest]) -> str:

@@ -1,11 +1,12 @@
 """Where an argument came from, in words beside it; and a warning where that matters most."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from hitl.journal import ToolRequest
+from hitl.journal.values import same
 from hitl.kinds import Kind
 from hitl.ui import text
 
@@ -57,15 +58,26 @@ def _named(who: str) -> str:
     return "what the user wrote" if who == "user" else f"a result of {text.label(who)}"
 
 
-def warn_of_origins(request: ToolRequest, kinds: Mapping[str, Kind]) -> None:
-    """Say it aloud where a call goes to an address that nobody has asked for."""
-    for name, origin in (request.origins or {}).items():
-        value = request.final_arguments.get(name)
-        if kinds.get(name) not in TARGETS or not isinstance(value, str):
+def is_changed(request: ToolRequest, name: str) -> bool:
+    """Whether a person put another value in the place of what the agent asked."""
+    if request.edited is None:
+        return False
+    return not same({name: request.edited.get(name)}, {name: request.arguments.get(name)})
+
+
+def warn_of_targets(request: ToolRequest, names: Iterable[str]) -> None:
+    """Say it aloud where a call goes to an address that nobody has asked for.
+
+    Args:
+        names: the arguments that are addresses.
+    """
+    for name in names:
+        value, origin = request.final_arguments[name], (request.origins or {}).get(name)
+        if origin is None or is_changed(request, name) or name in request.secret:
             continue
         if warning := _warning(origin):
-            shown = text.code(text.shorten(value, 80))
-            st.warning(f"{shown} {warning}", icon=":material/warning:")
+            shown = text.code(text.shorten(str(value), 80))
+            st.error(f"**Not from the user:** {shown} {warning}", icon=":material/warning:")
 
 
 def _warning(origin: Mapping[str, Any]) -> str | None:
@@ -73,9 +85,9 @@ def _warning(origin: Mapping[str, Any]) -> str | None:
         return f"only looks like {_named(origin['resembles'])}. It is not the same."
     if origin["from"] == "tool" and origin.get("within"):
         return (
-            "is not what the user asked for. It stands inside a text that a tool returned: "
+            "stands inside a text that a tool returned: "
             f"{text.label(origin['tool'])}{_field(origin)}."
         )
     if origin["from"] == "neither":
-        return "is in neither the user's words nor any tool's result: the agent made it up."
+        return "was found in neither the user's words nor any tool's result."
     return None

@@ -122,11 +122,11 @@ def _draw_step(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     word, icon, _ = OUTCOMES[request.status]
     word = "rejected before" if request.status == "rejected" else word
     took = (request.ended_at or time.time()) - (request.started_at or request.asked_at)
-    title = f"{text.label(request.tool)} · {word.lower()} · {duration(took)}"
+    title = f"{text.label(request.tool)} · {word.lower()} · {_without_asking(request, took)}"
     with st.expander(title, icon=icon, type="step", key=f"step-{request.id}"):
         draw_arguments(request, tool)
         draw_grant(request)
-        if request.rule not in ("", "allow"):
+        if request.rule not in ("", "allow") and not request.grant_id:
             st.caption(f"Rule: {text.code(request.rule)}")
         if request.status == "rejected":
             reason = text.visible(request.reason or "no reason was given")
@@ -135,6 +135,13 @@ def _draw_step(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
         if request.result is not None:
             st.caption("Result")
             draw_literal(request.result)
+
+
+def _without_asking(request: ToolRequest, took: float) -> str:
+    """Why nobody was asked, where that is not plain; else how long it took."""
+    if request.status == "denied":
+        return "denied by a rule"
+    return f"{duration(took)} · by a grant" if request.grant_id else duration(took)
 
 
 def _draw_progress(record: RunRecord) -> None:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from hitl.journal import ToolRequest
 from hitl.ui import arming, text
@@ -11,7 +12,7 @@ from hitl.ui.clicks import click, say
 from hitl.ui.countdown import draw_countdown
 from hitl.ui.office import desk
 from hitl.ui.people import clock, duration, who
-from hitl.ui.words import DOUBTFUL, OUTCOMES, Badge, badge_of, decided_word, decider
+from hitl.ui.words import DOUBTFUL, OUTCOMES, badge_of, decided_word, decider, named
 
 # Their result is said elsewhere on the card, or is nobody's result.
 SAID_ELSEWHERE = (*DOUBTFUL, "void", "decided")
@@ -19,11 +20,14 @@ SAID_ELSEWHERE = (*DOUBTFUL, "void", "decided")
 
 def tell(request: ToolRequest) -> None:
     """What was decided, and what became of it."""
-    _line(badge_of(request), _by_whom(request))
+    with _row():
+        word, icon, color = badge_of(request)
+        st.badge(word, icon=icon, color=color)
+        st.text(text.visible(_by_whom(request)), width="content")
     word, icon, color = OUTCOMES[request.status]
     if request.status == "approved" and not desk().can_run(request):
         word, color = "No agent here can run this; it waits for one", "orange"
-    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
+    with _row():
         st.badge(f"{word}{_took(request)}", icon=icon, color=color)
         if request.status == "decided":
             _offer_undo(request)
@@ -32,14 +36,12 @@ def tell(request: ToolRequest) -> None:
     if request.resolved_by is not None:
         said_at = clock(request.resolved_at or request.asked_at)
         told = f": {request.result}" if request.result else ""
-        st.text(text.visible(f"said by {request.resolved_by} at {said_at}{told}"))
+        by = named(request.id, request.resolved_by)
+        st.text(text.visible(f"said by {by} at {said_at}{told}"))
 
 
-def _line(badge: Badge, words: str) -> None:
-    word, icon, color = badge
-    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
-        st.badge(word, icon=icon, color=color)
-        st.text(text.visible(words), width="stretch")
+def _row() -> DeltaGenerator:
+    return st.container(horizontal=True, gap="small", vertical_alignment="center")
 
 
 def _by_whom(request: ToolRequest) -> str:
@@ -59,7 +61,7 @@ def _took(request: ToolRequest) -> str:
 def _draw_result(request: ToolRequest) -> None:
     """A result in one line, and whole behind a click."""
     result = request.result or ""
-    st.text(text.shorten(" ".join(text.visible(result).split()), 32), width="stretch")
+    st.text(text.shorten(" ".join(text.visible(result).split()), 32), width="content")
     # A large one is sent only to whoever opens it.
     opening: Literal["rerun", "ignore"] = "rerun" if len(result) > LARGE else "ignore"
     name = "Answer" if request.status == "answered" else "Result"

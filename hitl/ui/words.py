@@ -63,6 +63,16 @@ def decided_word(request: ToolRequest) -> str:
 
 
 def decider(request: ToolRequest) -> str:
-    """Who decided; a visitor without a name is still "you" where it was done."""
-    here = request.id in st.session_state.get("decided-here", ())
-    return "you" if here and request.decided_by == NOBODY else request.decided_by or NOBODY
+    """Who decided."""
+    return named(request.id, request.decided_by)
+
+
+def named(request_id: str, by: str | None) -> str:
+    """Who did something about a request; a visitor without a name is "you" where it was done."""
+    here = request_id in st.session_state.get("decided-here", ())
+    return "you" if here and by == NOBODY else by or NOBODY
+
+
+def note_done_here(request_id: str) -> None:
+    """Remember that this visitor decided it."""
+    st.session_state.setdefault("decided-here", set()).add(request_id)

@@ -78,7 +78,7 @@ def test_the_tour_shows_every_kind_of_card_and_tells_the_truth(
     button(tag, "Approve").click()
 
     trap = step(page, 8)
-    expect(trap.get_by_role("alert")).to_contain_text("is not what the user asked for")
+    expect(trap.get_by_role("alert")).to_contain_text("Not from the user")
     expect(trap.get_by_role("alert")).to_contain_text("look_up_order → customer_note")
     trap.get_by_label("Reason (optional)").fill("that address is not ours")
     button(trap, "Reject").click()

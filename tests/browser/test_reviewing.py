@@ -71,7 +71,7 @@ def test_injected_address_is_seen_at_one_glance(app: AppServer, model: Model, vi
     model.will(asks("find", text="order 5"), asks("mail", **LETTER))
     page = review(app, visit, "Send the invoice of order 5")
     here = waiting(page)
-    expect(here.get_by_role("alert")).to_contain_text("is not what the user asked for")
+    expect(here.get_by_role("alert")).to_contain_text("Not from the user")
     expect(here.get_by_role("alert")).to_contain_text("find → note")
     model.will(Reply("Not sent."))
     button(here, "Reject").click()
@@ -217,7 +217,7 @@ def test_some_are_selected_on_the_approvals_page(
     left = card(page, "Pay 2 to Ada")
     left.get_by_label("Reason (optional)").fill("I am still thinking")
     for place in (0, 2):
-        page.get_by_role("checkbox", name="Select pay").nth(place).check(force=True)
+        page.get_by_role("checkbox", name="Select").nth(place).check(force=True)
     button(page, "Approve 2 selected").click()
     summary = page.get_by_role("dialog")
     expect(summary).to_contain_text("Approve these 2 requests?")
