@@ -23,6 +23,30 @@ def canonical(value: Any) -> str:
     return rfc8785.dumps(_with_stand_ins(plain)).decode()
 
 
+def read(text: str) -> Any:
+    """The data of a canonical text, with its stand-ins.
+
+    Raises:
+        ValueError: if it is not JSON.
+    """
+    return json.loads(text, parse_int=_number)
+
+
+def again(data: Any) -> str:
+    """The canonical text of data that was read from one, which holds its stand-ins already.
+
+    Raises:
+        ValueError: if no canonical text holds it.
+    """
+    return rfc8785.dumps(data).decode()
+
+
+def _number(digits: str) -> int | float:
+    """Whole numbers beyond ±2⁵³ were floats: integers of that size have stand-ins."""
+    number = int(digits)
+    return number if abs(number) < EXACT else float(digits)
+
+
 def _with_stand_ins(value: Any) -> Any:
     match value:
         case bool():

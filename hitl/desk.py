@@ -3,10 +3,11 @@
 import math
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from hitl.errors import NotFound, Refused
+from hitl.errors import JournalUnavailable, NotFound, Refused
 from hitl.handler import ConversationHandler
 from hitl.journal import (
     Approve,
@@ -105,15 +106,12 @@ class Desk(Views):
             return Verdict(False, None)
         if isinstance(decision, Approve) and decision.arguments is not None:
             agent = self.present_agent_of(self.record(request.run_id).run)
-            checked = edited(agent, request.tool, request.arguments, decision.arguments)
+            longest = self.engine.limits.arguments
+            checked = edited(agent, request, decision.arguments, longest)
             decision = replace(decision, arguments=checked.arguments)
         verdict = self.journal.write(requests.decide, request_id, decision, by, self.undo_seconds)
         self.engine.look(request.run_id)
         return verdict
-
-    def decide_all(self, request_ids: list[str], decision: Decision, *, by: str) -> list[Verdict]:
-        """Decide several requests alike, each by itself: one that is decided already stays so."""
-        return [self.decide(each, decision, by=by) for each in request_ids]
 
     def undo(self, request_id: str, *, by: str) -> Verdict:
         """Take a decision back, if it has not taken effect yet."""
@@ -143,8 +141,9 @@ class Desk(Views):
     def revoke(self, grant_id: str, *, by: str) -> bool:
         """End a grant; what was queued under it waits for a person. False if it had ended."""
         revoked = self.journal.write(grants.revoke, grant_id, by)
-        for request_id in self.journal.read(grants.queued, grant_id):
-            self.journal.write(requests.ask_after_all, request_id)
+        with suppress(JournalUnavailable):  # it is revoked; whoever claims these sees that too
+            for request_id in self.journal.read(grants.queued, grant_id):
+                self.journal.write(requests.ask_after_all, request_id)
         self.engine.look()
         return revoked
 

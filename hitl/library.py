@@ -1,5 +1,6 @@
 """The workflow without an app: a run on a journal in memory, decided by events."""
 
+import json
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +10,21 @@ from llama_index.core.workflow import StartEvent
 
 from hitl.agents import AgentConfig
 from hitl.events import ToolApprovedEvent
-from hitl.journal import Approve, Decision, Journal, Reject, conversations, requests, runs
+from hitl.journal import (
+    Approve,
+    Decision,
+    Journal,
+    Reject,
+    ToolRequest,
+    conversations,
+    requests,
+    runs,
+)
 from hitl.journal.tables import readable
 from hitl.journal.values import same
+from hitl.limits import DEFAULT_LIMITS
 from hitl.segment import Segment
-from hitl.toolcalls import InvalidArguments, checked_call
+from hitl.toolcalls import InvalidArguments, checked_call, parse_arguments
 
 BY = "Library"
 FOREVER = 10 * 365 * 24 * 3600.0
@@ -73,7 +84,7 @@ async def decide(segment: Segment, ev: ToolApprovedEvent) -> str | None:
     decision: Decision = Reject(ev.response or "")
     if ev.approved:
         try:
-            decision = edited(segment.agent, request.tool, request.arguments, ev.tool_kwargs)
+            decision = edited(segment.agent, request, ev.tool_kwargs)
         except InvalidArguments as error:
             return f"the edited arguments don't fit: {error}"
     verdict = await segment.journal.awrite(requests.decide, ev.tool_id, decision, BY)
@@ -83,16 +94,48 @@ async def decide(segment: Segment, ev: ToolApprovedEvent) -> str | None:
 
 
 def edited(
-    agent: AgentConfig, tool_name: str, asked: dict[str, Any], wanted: dict[str, Any] | None
+    agent: AgentConfig,
+    request: ToolRequest,
+    wanted: dict[str, Any] | None,
+    longest: int = DEFAULT_LIMITS.arguments,
 ) -> Approve:
-    """An approval of the arguments as asked, or of other ones, checked like the model's own.
+    """An approval of the arguments that were shown, or of other ones, checked like the model's own.
+
+    Args:
+        longest: how many characters the other ones may have.
 
     Raises:
         InvalidArguments: if the other ones don't fit the tool, or its rules forbid them.
     """
-    if wanted is None or same(wanted, asked):
+    if wanted is None or _is_same(request, wanted):
         return Approve()
-    call = checked_call(agent, tool_name, wanted, "")
+    _check_size(wanted, longest)
+    call = checked_call(agent, request.tool, parse_arguments(wanted), "")
     if call.denied:
         raise InvalidArguments(f"the agent's rules do not allow it: {call.rule}.")
-    return Approve(None if same(call.arguments, asked) else call.arguments)
+    return Approve(None if _is_same(request, call.arguments) else call.arguments)
+
+
+def _is_same(request: ToolRequest, wanted: dict[str, Any]) -> bool:
+    try:
+        return same(wanted, request.final_arguments)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _check_size(wanted: dict[str, Any], longest: int) -> None:
+    """Refuse what is no JSON, or more of it than is taken.
+
+    Raises:
+        InvalidArguments: says which.
+    """
+    try:
+        written = json.dumps(wanted, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArguments(f"the arguments are no JSON object ({error}).") from None
+    if not all(isinstance(name, str) for name in wanted):
+        raise InvalidArguments("the arguments must be a JSON object, whose names are texts.")
+    if len(written) > longest:
+        raise InvalidArguments(
+            f"the arguments have {len(written)} characters, and at most {longest} are taken."
+        )

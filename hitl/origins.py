@@ -123,8 +123,6 @@ def _of_request(request: ToolRequest) -> Iterator[Source]:
         yield Source("tool", request.result or "", request.tool, request.id)
     elif request.status == "answered":
         yield Source("user", request.result or "")
-    elif request.status == "rejected" and request.decision == "reject":
-        yield Source("user", request.reason)
 
 
 def _newest(sources: list[Source]) -> list[Source]:

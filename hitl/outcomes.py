@@ -22,6 +22,10 @@ EXPIRED = "Not executed: nobody decided in time."
 ANSWERED = "Not executed. A person answered in the tool's place:"
 NO_SUCH_TOOL = "Tool {} does not exist"
 EDITED = "A person changed the arguments before approving. What ran: "
+RESULT = "The tool's result: "
+# How our own sentences begin: what a tool returns must not pass for one of them.
+OURS: tuple[str, ...] = (NOT_APPROVED, FAILED, UNKNOWN, WORKED, NOT_DONE, DENIED, CANCELLED)
+OURS += (EXPIRED, ANSWERED, EDITED, RESULT, "Tool ")
 
 
 def tool_message(request: ToolRequest) -> ChatMessage:
@@ -54,7 +58,11 @@ def outcome_text(request: ToolRequest) -> str:
             return _with_edit(request, f"{WORKED} {request.result or ''}".rstrip())
         case "not_done":
             return f"{NOT_DONE} {request.result or ''}".rstrip()
-        case "succeeded" | "failed":
+        case "succeeded":
+            result = request.result or ""
+            quoted = f"{RESULT}{result}" if result.startswith(OURS) else result
+            return _with_edit(request, quoted)
+        case "failed":
             return _with_edit(request, request.result or "")
         case "pending" | "decided" | "approved" | "running" | "void" | "repeated":
             raise ValueError(f"request {request.id} has no outcome yet")
@@ -98,6 +106,8 @@ def read_outcome(text: str) -> Reading:
         edited, _, text = text.removeprefix(EDITED).partition("\n")
         with suppress(ValueError):  # it was cut to fit the model's window
             ran_with = json.loads(edited)
+    if text.startswith(RESULT):
+        return Reading("succeeded", text.removeprefix(RESULT), ran_with)
     if text.startswith(NOT_APPROVED):
         return Reading("rejected", text.partition("Reason: ")[2])
     if text.startswith(FAILED):

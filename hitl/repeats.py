@@ -18,7 +18,7 @@ def _marked(record: RunRecord, call: ToolCall) -> ToolCall:
     if earlier is None or call.problem or call.denied:
         return call
     if _something_ran_since(record, earlier):
-        return replace(call, earlier=earlier.id)
+        return replace(call, earlier=earlier.id, asks=True, grantable=False)
     return replace(call, earlier=earlier.id, rejected_again=earlier.reason)
 
 

@@ -1,13 +1,12 @@
 """`python -m hitl verify` and `export`: whether shown = approved = executed, for every request."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from hitl.canonical import canonical
+from hitl.canonical import again, canonical, read
 from hitl.journal import audit
 from hitl.journal.receipts import receipt_of, sha256
 from hitl.journal.rows import fetch
@@ -55,7 +54,7 @@ class _Chain:
             Broken: if it does not follow from the one before, or says what can't be.
         """
         place = f"audit row {row['seq']}"
-        body, text = row["body"], canonical(row["body"])
+        body, text = row["body"], again(row["body"])
         if row["seq"] != self.seq + 1 or body.get("seq") != row["seq"]:
             raise Broken(f"{place}: row {self.seq + 1} was expected here; one is missing")
         if row["previous"] != self.hash or body.get("request") != row["request_id"]:
@@ -163,16 +162,23 @@ def _check_grants(tx: Connection, chain: _Chain, requests: dict[str, ToolRequest
         if given_with is None:
             raise Broken(f"grant {grant_id}: there is no request {row['request_id']}")
         for name, value in audit.as_audited(row, given_with).items():
-            if canonical([value]) != canonical([chain.grants[grant_id].get(name)]):
+            if canonical([value]) != again([chain.grants[grant_id].get(name)]):
                 raise Broken(f"grant {grant_id}, column {name}: it is not what the audit says")
 
 
 def _rows(tx: Connection) -> Iterator[dict[str, Any]]:
     """The chain, each body exactly as it is stored."""
     for row in audit.rows(tx):
-        if canonical(row["body"]) != row.pop("text"):
+        if _again(row["body"]) != row.pop("text"):
             raise Broken(f"audit row {row['seq']}: it was changed")
         yield row
+
+
+def _again(body: Any) -> str | None:
+    try:
+        return again(body)
+    except ValueError:
+        return None
 
 
 def _check_request(request: ToolRequest, audited: dict[str, Any] | None, agent: str | None) -> None:
@@ -182,7 +188,7 @@ def _check_request(request: ToolRequest, audited: dict[str, Any] | None, agent: 
     if agent is None:
         raise Broken(f"{place}: there is no run {request.run_id}")
     for name, value in audit.as_audited(vars(request), request).items():
-        if canonical([value]) != canonical([audited.get(name)]):
+        if canonical([value]) != again([audited.get(name)]):
             raise Broken(f"{place}, column {name}: it is not what the audit says")
     if request.receipt is not None:
         _check_receipt(place, request, agent)
@@ -206,7 +212,7 @@ def read_export(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
+            row = read(line)
         except ValueError:
             raise Broken(f"line {number}: it is not JSON") from None
         if not isinstance(row, dict):

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from hitl.canonical import canonical
+from hitl.canonical import canonical, read
 from hitl.journal.receipts import sha256
 from hitl.journal.rows import fetch, now
 from hitl.journal.tables import audit, audit_head, readable, tool_request
@@ -59,7 +59,7 @@ def _audited(name: str, value: Any, request: ToolRequest) -> Any:
     match name, value:
         case _, None:
             return None
-        case (("arguments" | "edited"), _):
+        case (("arguments" | "edited" | "edited_before"), _):
             return concealed(value, request.secret, request.salt)
         case "salt", _:
             return sha256(value)
@@ -136,7 +136,7 @@ def rows(tx: Connection) -> Iterator[dict[str, Any]]:
 
 def _parsed(body: str) -> Any:
     try:
-        return json.loads(body)
+        return read(body)
     except ValueError:
         return {}
 

@@ -10,6 +10,7 @@ from hitl.errors import Refused
 from hitl.journal import grants
 from hitl.journal.receipts import receipt_of
 from hitl.journal.requests import (
+    UNDECIDED,
     add,
     ask_after_all,
     change,
@@ -162,6 +163,8 @@ def _cancel_unstarted(tx: Connection, run_id: str) -> None:
     for each in _with_status(tx, run_id, *UNSTARTED):
         same = request.c.status == each.status
         change(tx, each, "cancelled", same, status="cancelled", ended_at=now())
+        if each.status == "decided":
+            grants.take_back(tx, each.id, None, grants.STOPPED)
 
 
 def _with_status(tx: Connection, run_id: str, *statuses: RequestStatus) -> list[ToolRequest]:
@@ -229,4 +232,9 @@ def _approve_again(tx: Connection, of: Run, before: ToolRequest, by: str) -> Non
     )
     if by != IDEMPOTENT:
         again = replace(again, decision="approve", decided_by=by, decided_at=now(), reason="")
+        again = replace(again, grant_id=None)  # it is this person's word now
+    elif again.grant_id is not None and not grants.holds(tx, again.grant_id):
+        waiting = replace(again, status="pending", asks=True, grant_id=None, **UNDECIDED)
+        add(tx, "run again", waiting)
+        return
     add(tx, "run again", with_receipt(again, of.agent))

@@ -15,6 +15,7 @@ from hitl.journal.values import Grant, GrantUse, Run, Scope, ToolCall, ToolReque
 
 REVOKED = "revoked"
 TAKEN_BACK = "the approval that it was given with was taken back"
+STOPPED = "its run was stopped before the approval took effect"
 TOOL_CHANGED = "the tool changed"
 
 
@@ -53,10 +54,17 @@ def covering(tx: Connection, of: Run, call: ToolCall) -> Grant | None:
         .with_for_update(read=True)  # whoever revokes it waits, and comes after
     )
     found = [Grant(**row._mapping) for row in tx.execute(query)]
+    found = [grant for grant in found if _counts(tx, grant)]
     for outdated in [grant for grant in found if grant.fingerprint != call.fingerprint]:
         _end(tx, outdated, None, TOOL_CHANGED)
     present = [grant for grant in found if grant.fingerprint == call.fingerprint]
     return next((grant for grant in present if _covers(grant, of, call)), None)
+
+
+def _counts(tx: Connection, grant: Grant) -> bool:
+    """Whether the approval that it was given with has taken effect."""
+    given_with = find(tx, ToolRequest, grant.request_id)
+    return given_with is not None and given_with.status not in ("pending", "decided")
 
 
 def _covers(grant: Grant, of: Run, call: ToolCall) -> bool:
@@ -86,11 +94,11 @@ def revoke(tx: Connection, grant_id: str, by: str) -> bool:
     return grant is not None and _end(tx, grant, by, REVOKED)
 
 
-def take_back(tx: Connection, request_id: str, by: str) -> None:
-    """End the grants that were given with an approval that is taken back."""
+def take_back(tx: Connection, request_id: str, by: str | None, why: str = TAKEN_BACK) -> None:
+    """End the grants that were given with an approval that never took effect."""
     given = select(tool_grant).where(tool_grant.c.request_id == request_id)
     for row in tx.execute(given).all():
-        _end(tx, Grant(**row._mapping), by, TAKEN_BACK)
+        _end(tx, Grant(**row._mapping), by, why)
 
 
 def _end(tx: Connection, grant: Grant, by: str | None, why: str) -> bool:

@@ -25,6 +25,7 @@ from hitl.journal.values import (
     ToolRequest,
     Verdict,
     require_decision,
+    same,
 )
 
 POLICY = "the agent's policy"
@@ -40,7 +41,7 @@ EFFECTS: dict[str | None, RequestStatus] = {
 EARLIER = "the earlier rejection"
 DECIDING = (
     *("status", "decision", "edited", "decided_at", "decided_by", "reason", "result"),
-    *("ended_at", "effective_at", "receipt", "receipt_sha256"),
+    *("ended_at", "effective_at", "edited_before", "receipt", "receipt_sha256"),
 )
 
 
@@ -68,7 +69,6 @@ def _under_a_grant(tx: Connection, of: Run, call: ToolCall, asked: ToolRequest) 
         status="approved",
         decided_at=asked.asked_at,
         decided_by=grant.granted_by,
-        expires_at=None,
         grant_id=grant.id,
     )
     return with_receipt(granted, of.agent)
@@ -80,16 +80,11 @@ def ask_after_all(tx: Connection, request_id: str) -> bool:
     if before is None or before.grant_id is None or grants.holds(tx, before.grant_id):
         return False
     touch_run(tx, before.run_id)
-    return change(
-        tx,
-        before,
-        "grant ended",
-        request.c.status == "approved",
-        status="pending",
-        asks=True,
-        grant_id=None,
-        **UNDECIDED,
-    )
+    still = (request.c.status == "approved", request.c.grant_id == before.grant_id)
+    values: dict[str, Any] = {"status": "pending", "asks": True, "grant_id": None, **UNDECIDED}
+    if before.expires_at is not None:  # it has as long as if it had been asked now
+        values["expires_at"] = now() + before.expires_at - before.asked_at
+    return change(tx, before, "grant ended", *still, **values)
 
 
 def _asked(
@@ -136,6 +131,7 @@ def _asked(
         origins=call.origins,
         grant_id=None,
         effective_at=None,
+        edited_before=None,
     )
     if call.rejected_again is not None and status == "rejected":
         return replace(asked, decided_by=EARLIER, reason=call.rejected_again)
@@ -244,6 +240,8 @@ def _decided(
     match decision:
         case Approve(arguments, reason):
             edited = before.edited if arguments is None else arguments
+            if edited is not None and same(edited, before.arguments):
+                edited = None
             decided = replace(decided, decision="approve", edited=edited, reason=reason)
         case Reject(reason):
             decided = replace(decided, decision="reject", reason=reason)
@@ -252,7 +250,9 @@ def _decided(
         case _:
             assert_never(decision)
     if undo > 0:
-        decided = replace(decided, status="decided", effective_at=at + undo)
+        decided = replace(
+            decided, status="decided", effective_at=at + undo, edited_before=before.edited
+        )
     else:
         decided = replace(decided, **_effect(decided, at))
     return with_receipt(decided, agent)
@@ -284,9 +284,8 @@ def take_back(tx: Connection, request_id: str, by: str) -> Verdict:
     if before is None:
         return Verdict(False, None)
     touch_run(tx, before.run_id)
-    # What stands for another request may have been asked with arguments that a person changed.
-    edited = before.edited if before.replaces else None
-    values = {"status": "pending", "edited": edited, "reason": "", "result": None, **UNDECIDED}
+    values = {"status": "pending", "reason": "", "result": None, **UNDECIDED}
+    values |= {"edited": before.edited_before, "edited_before": None}
     in_time = (request.c.status == "decided", request.c.effective_at > now())
     won = change(tx, before, "taken back", *in_time, by=by, **values)
     if won:
@@ -354,7 +353,8 @@ def pending(
     query = select(request).where(WAITS)
     if conversation_id is not None:
         query = query.where(request.c.conversation_id == conversation_id)
-    query = query.order_by(request.c.asked_at, request.c.id).limit(limit).offset(skip)
+    order = (request.c.asked_at, request.c.run_id, request.c.turn, request.c.place)
+    query = query.order_by(*order).limit(limit).offset(skip)
     return fetch(tx, ToolRequest, query)
 
 

@@ -138,6 +138,7 @@ tool_request = Table(
     Column("origins", JSON(none_as_null=True)),
     Column("grant_id", String),
     Column("effective_at", Float),
+    Column("edited_before", JSON(none_as_null=True)),
     Index("request_of_run", "run_id", "turn", "place"),
     Index("request_by_status", "status", "asked_at"),
     Index("request_by_expiry", "expires_at"),

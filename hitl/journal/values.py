@@ -203,6 +203,7 @@ class ToolRequest:
         origins: where each argument came from, by name; None if that is not known.
         grant_id: the grant that answered in a person's place.
         effective_at: until when a decision could, or can, be taken back.
+        edited_before: what `edited` was before that decision.
         times: seconds since the epoch.
     """
 
@@ -242,6 +243,7 @@ class ToolRequest:
     origins: dict[str, Any] | None
     grant_id: str | None
     effective_at: float | None
+    edited_before: dict[str, Any] | None
 
     @property
     def final_arguments(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from llama_index.core.tools import AsyncBaseTool
 from hitl.agents import ToolFacts
 from hitl.journal import ToolRequest
 from hitl.toolcalls import InvalidArguments
-from hitl.ui import text
+from hitl.ui import arming, text
 from hitl.ui.arguments import draw_arguments, draw_raw_call, facts, in_sentence, warn_of_origins
 from hitl.ui.countdown import draw_countdown
 from hitl.ui.deciding import ask
@@ -68,6 +68,8 @@ def draw_card(request: ToolRequest, tool: AsyncBaseTool | None, said: str = "") 
 def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """What can be done, or was; on a wide page of the same height, so that nothing moves."""
     with st.container(key=f"foot-{request.id}", gap="small"):
+        if request.status != "pending":
+            arming.disarm(request.id)  # if it comes to wait again, its buttons are new
         if request.status == "pending":
             ask(request, tool)
         elif request.is_in_doubt:

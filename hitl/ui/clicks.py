@@ -68,7 +68,7 @@ def go_to(conversation_id: str) -> None:
 
 def follow_up() -> None:
     """Say and do what callbacks asked for; they can neither draw nor change the page."""
+    if st.session_state.get("go-to") or st.session_state.pop("whole-page", False):
+        st.rerun()  # which would take a toast away with it
     if message := st.session_state.pop("message-to-person", None):
         st.toast(text.words(text.visible(message)), icon=":material/info:")
-    if st.session_state.get("go-to") or st.session_state.pop("whole-page", False):
-        st.rerun()

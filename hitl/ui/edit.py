@@ -61,7 +61,11 @@ def edited_arguments(request: ToolRequest, tool: AsyncBaseTool | None) -> dict[s
     if tool is None:
         raise InvalidArguments(NOT_HERE)
     wanted = arguments_from(fields := _fields(request, tool), answers_of(fields, _form(request.id)))
-    return request.arguments if same(wanted, request.arguments) else _validated(tool, wanted)
+    return (
+        request.final_arguments
+        if same(wanted, request.final_arguments)
+        else _validated(tool, wanted)
+    )
 
 
 def changes_were_shown(request: ToolRequest, arguments: dict[str, Any]) -> bool:
@@ -72,7 +76,7 @@ def changes_were_shown(request: ToolRequest, arguments: dict[str, Any]) -> bool:
     shown, since = st.session_state.get(_shown_key(request.id), (None, 0.0))
     if shown != _letters(arguments):
         return False
-    return same(arguments, request.arguments) or time.monotonic() - since >= LOOKED_AT_SECONDS
+    return same(arguments, request.final_arguments) or time.monotonic() - since >= LOOKED_AT_SECONDS
 
 
 def draw_edit_form(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
@@ -93,12 +97,14 @@ def draw_edit_form(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
                 )
                 st.markdown(f":red[:material/error: {text.label(general)}]")
             else:
-                _draw_changes(request, changes(request.arguments, wanted), _secret(request, tool))
+                _draw_changes(
+                    request, changes(request.final_arguments, wanted), _secret(request, tool)
+                )
     _note_shown(request.id, wanted)
 
 
 def _fields(request: ToolRequest, tool: AsyncBaseTool) -> list[FormField]:
-    return fields_of_tool(tool, request.arguments, _secret(request, tool))
+    return fields_of_tool(tool, request.final_arguments, _secret(request, tool))
 
 
 def _secret(request: ToolRequest, tool: AsyncBaseTool) -> list[str]:
@@ -137,7 +143,7 @@ def _checked(
 
 
 def _height(request: ToolRequest) -> int:
-    short = all(text.is_short(text.value(value)) for value in request.arguments.values())
+    short = all(text.is_short(text.value(value)) for value in request.final_arguments.values())
     return SHORT_HEIGHT if short else TALL_HEIGHT
 
 

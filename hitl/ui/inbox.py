@@ -19,10 +19,11 @@ def draw_inbox() -> None:
     total = desk().count_pending()
     pages = max(1, -(-total // PER_PAGE))
     page = min(st.session_state.get("inbox-page", 1), pages)
-    shown = [each.id for each in desk().pending(limit=PER_PAGE, skip=(page - 1) * PER_PAGE)]
+    skip = (page - 1) * PER_PAGE
+    shown = [each.id for each in desk().pending(limit=PER_PAGE, skip=skip)]
     live.area("inbox-count", lambda: _head_signature(shown), lambda: _draw_head(shown))
     for slot in range(PER_PAGE):
-        _draw_slot(shown, slot)
+        _draw_slot(shown, slot, skip)
     if pages > 1:
         st.pagination(pages, key="inbox-page")
     live.listen()
@@ -57,12 +58,12 @@ def _draw_head(shown: list[str]) -> None:
         draw_buttons("inbox", waiting, title)
 
 
-def _draw_slot(shown: list[str], slot: int) -> None:
+def _draw_slot(shown: list[str], slot: int, skip: int) -> None:
     """A place for one card; a new request takes the first free one."""
 
     def request_here() -> ToolRequest | None:
         if slot >= len(shown):
-            waiting = desk().pending(limit=PER_PAGE + len(shown))
+            waiting = desk().pending(limit=PER_PAGE + len(shown), skip=skip)
             shown.extend(each.id for each in waiting if each.id not in shown)
             del shown[PER_PAGE:]
         return desk().request(shown[slot]) if slot < len(shown) else None

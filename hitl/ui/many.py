@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from hitl.errors import JournalUnavailable
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import arming, live, text
 from hitl.ui.arguments import draw_arguments, facts, warn_of_origins
@@ -12,7 +13,7 @@ from hitl.ui.clicks import click, say
 from hitl.ui.deciding import LONGEST
 from hitl.ui.office import desk
 from hitl.ui.people import who
-from hitl.ui.words import RISKS
+from hitl.ui.words import RISKS, note_done_here
 
 
 def draw_many(name: str, requests: Callable[[], Sequence[ToolRequest]], area: str) -> None:
@@ -52,6 +53,7 @@ def draw_buttons(name: str, ids: Sequence[str], title: str, which: str = "all") 
 
 def confirm(what: str, ids: list[str]) -> None:
     """Ask once more, in a dialog."""
+    arming.disarm("many")
     verb = "Approve" if what == "approve" else "Reject"
     these = "this request" if len(ids) == 1 else f"these {len(ids)} requests"
     dialog = st.dialog(f"{verb} {these}?", width="medium", icon=":material/checklist:")
@@ -121,11 +123,17 @@ def _decide(what: str, ids: list[str]) -> None:
         return
     reason = str(st.session_state.get("reason-for-many") or "")
     decision: Decision = Approve(reason=reason) if what == "approve" else Reject(reason)
-    verdicts = desk().decide_all(ids, decision, by=who())
-    won = [verdict.request.id for verdict in verdicts if verdict.accepted and verdict.request]
-    st.session_state.setdefault("decided-here", set()).update(won)
-    if len(won) < len(ids):
-        others = len(ids) - len(won)
-        say(f"{others} of these {'was' if others == 1 else 'were'} already decided by somebody.")
+    won: list[str] = []
+    try:
+        for each in ids:
+            if desk().decide(each, decision, by=who()).accepted:
+                note_done_here(each)
+                won.append(each)
+    except JournalUnavailable:
+        say(f"The database went away: {len(won)} of {len(ids)} are decided for certain.")
+    else:
+        if others := len(ids) - len(won):
+            was = "was" if others == 1 else "were"
+            say(f"{others} of these {was} already decided by somebody else.")
     arming.disarm("many")
     st.session_state["whole-page"] = True  # which also closes the dialog

@@ -11,6 +11,7 @@ def upgrade() -> None:
     op.add_column("tool_request", sa.Column("origins", sa.JSON()))
     op.add_column("tool_request", sa.Column("grant_id", sa.String()))
     op.add_column("tool_request", sa.Column("effective_at", sa.Float()))
+    op.add_column("tool_request", sa.Column("edited_before", sa.JSON()))
     op.create_index("request_of_grant", "tool_request", ["grant_id"])
     op.create_table(
         "tool_grant",
