@@ -24,6 +24,7 @@ ICONS: dict[Kind, str] = {
     "url": ":material/link:",
 }
 LARGE = 5000
+BESIDE = 16
 
 
 def facts(tool: AsyncBaseTool | None) -> ToolFacts:
@@ -98,7 +99,8 @@ def _schemas(tool: AsyncBaseTool | None) -> Mapping[str, Mapping[str, Any]]:
 
 def _row(request: ToolRequest, name: str, value: Any, shown: str, kind: Kind) -> dict[str, str]:
     parts = [_laid_out(value, shown, kind), _origin(request, name, kind)]
-    return {"argument": text.label(name), "value": "  \n".join(filter(None, parts))}
+    apart = "  \n" if len(shown) > BESIDE else " · "  # on a phone both would be cut off
+    return {"argument": text.label(name), "value": apart.join(filter(None, parts))}
 
 
 def _origin(request: ToolRequest, name: str, kind: Kind) -> str:

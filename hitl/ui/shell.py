@@ -41,9 +41,10 @@ def main() -> None:
 
 
 def _draw(page: st.Page) -> None:
+    desk()
+    # Only now: two threads that import the same big packages at once get them half made.
     from hitl.ui.sidebar import draw_sidebar
 
-    desk()
     if st.session_state.get("go-to") and page.url_path != "":
         st.switch_page(CHAT)
     draw_sidebar()

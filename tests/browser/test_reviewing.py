@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from hitl.journal import Approve, Reject
 from hitl.outcomes import ANSWERED
 from hitl.verifying import verify
-from tests.browser.app_server import TEST_AGENTS, AppServer, running, until
-from tests.browser.conftest import Visit
+from tests.browser.app_server import AppServer, running, until
+from tests.browser.conftest import Visit, endpoint
 from tests.browser.model import Model, pay
 from tests.browser.visitor import approve, button, card, cards, press, say, shows, waiting
 from tests.openai_server import Call, Reply
@@ -217,7 +218,7 @@ def test_some_are_selected_on_the_approvals_page(
     left = card(page, "Pay 2 to Ada")
     left.get_by_label("Reason (optional)").fill("I am still thinking")
     for place in (0, 2):
-        page.get_by_role("checkbox", name="Select").nth(place).check(force=True)
+        page.get_by_text("Select", exact=True).nth(place).click()
     button(page, "Approve 2 selected").click()
     summary = page.get_by_role("dialog")
     expect(summary).to_contain_text("Approve these 2 requests?")
@@ -326,12 +327,7 @@ def test_decision_is_taken_back_in_time_and_truthfully_not_after(
 ) -> None:
     """Undo for as long as the server was told; then the card says what has happened."""
     folder = tmp_path_factory.mktemp("undo")
-    env = {
-        "HITL_AGENTS_DIR": str(TEST_AGENTS),
-        "OPENAI_API_KEY": "test-key",
-        "OPENAI_BASE_URL": package_model.server.url,
-        "HITL_UNDO_SECONDS": "4",
-    }
+    env = {**endpoint(package_model.server.url), "HITL_UNDO_SECONDS": "4"}
     package_model.begin()
     with running(folder, env=env) as app:
         package_model.will(pay(5))
@@ -349,3 +345,130 @@ def test_decision_is_taken_back_in_time_and_truthfully_not_after(
         assert app.effects() == ["pay 5 Ada"]
         app.desk.journal.read(verify)
     package_model.check()
+
+
+# What a sceptic tried
+
+# Presses a button of that name as soon as it is there and enabled; keeps how long that took.
+PRESS_AT_ONCE = """(name) => new MutationObserver((_, watch) => {
+  const found = [...document.querySelectorAll("button")].find(
+    (each) => each.innerText.trim().endsWith(name) && each.offsetParent)
+  if (!found) return
+  window.appeared ??= performance.now()
+  if (found.disabled) return
+  watch.disconnect()
+  window.took = performance.now() - window.appeared
+  found.click()
+}).observe(document, { subtree: true, childList: true, attributes: true })"""
+ARMS_AFTER = 3000
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory, package_model: Model) -> Iterator[AppServer]:
+    """A server whose buttons arm slowly, and whose decisions can be taken back for long."""
+    env = {
+        **endpoint(package_model.server.url),
+        "HITL_ARM_SECONDS": str(ARMS_AFTER / 1000),
+        "HITL_UNDO_SECONDS": "60",
+    }
+    with running(tmp_path_factory.mktemp("slow"), env=env) as app:
+        app.desk.undo_seconds = 60
+        yield app
+
+
+def asked(app: AppServer, visit: Visit, model: Model, *amounts: int) -> Page:
+    model.will(pay(*amounts))
+    page = review(app, visit, "Pay")
+    expect(waiting(page)).to_have_count(len(amounts))
+    return page
+
+
+def took(page: Page) -> float:
+    """Milliseconds from when the button appeared until it could be pressed."""
+    return float(until(lambda: page.evaluate("window.took"), "the press", 25))
+
+
+def test_summary_that_is_opened_again_arms_again(
+    slow: AppServer, model: Model, visit: Visit
+) -> None:
+    """A double click on "Approve all" never confirms what it opens."""
+    page = asked(slow, visit, model, 1, 2)
+    button(page, "Reject all").click()
+    expect(button(page.get_by_role("dialog"), "Reject 2 requests")).to_be_enabled()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.evaluate(PRESS_AT_ONCE, "Approve 2 requests")
+    button(page, "Approve all").click()
+    assert took(page) >= ARMS_AFTER * 0.8
+    slow.clear()
+
+
+def test_card_whose_decision_was_taken_back_elsewhere_arms_again(
+    slow: AppServer, model: Model, visit: Visit
+) -> None:
+    """Its buttons just appeared, whoever brought them back."""
+    page = asked(slow, visit, model, 1)
+    expect(button(page, "Approve")).to_be_enabled()
+    (request,) = slow.desk.pending()
+    slow.desk.decide(request.id, Reject("no"), by="Bob")
+    expect(button(page, "Undo")).to_be_visible()
+    page.evaluate(PRESS_AT_ONCE, "Approve")
+    slow.desk.undo(request.id, by="Bob")
+    assert took(page) >= ARMS_AFTER * 0.8
+    slow.clear()
+
+
+def test_undo_can_be_reached_on_a_phone(slow: AppServer, model: Model, visit: Visit) -> None:
+    """Inside of the card, at 390 px."""
+    page = asked(slow, visit, model, 1)
+    page.set_viewport_size({"width": 390, "height": 900})
+    (request,) = slow.desk.pending()
+    slow.desk.decide(request.id, Approve(), by="Bob")
+    expect(button(page, "Undo")).to_be_in_viewport(ratio=1)
+    slow.clear()
+
+
+def test_of_many_those_that_somebody_else_decided_are_told(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """The others are decided; one sentence says which were not."""
+    page = asked(app, visit, model, 1, 2, 3)
+    button(page, "Approve all").click()
+    summary = page.get_by_role("dialog")
+    expect(button(summary, "Approve 3 requests")).to_be_enabled()
+    app.desk.decide(app.desk.pending()[1].id, Reject("no"), by="Bob")
+    model.will(Reply("Two."))
+    button(summary, "Approve 3 requests").click()
+    expect(page.get_by_text("already decided by somebody else")).to_be_visible()
+    shows(page, "Two.")
+    assert sorted(app.effects()) == ["pay 1 Ada", "pay 3 Ada"]
+
+
+def test_second_page_of_approvals_shows_what_the_first_does_not(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """In the order in which they were asked."""
+    asked(app, visit, model, *range(1, 14))
+    page = visit(f"{app.url}/approvals")
+    expect(waiting(page)).to_have_count(10)
+    page.get_by_role("button", name="Page 2").click()
+    expect(cards(page)).to_have_count(3)
+    for amount in (11, 12, 13):
+        expect(card(page, f"Pay {amount} to Ada")).to_have_count(1)
+
+
+def test_what_a_person_typed_is_not_told_as_the_users_words(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """The card says who changed it."""
+    model.will(asks("mail", to="a@example.com", subject="Invoice 5", body="x"))
+    page = review(app, visit, "Send Invoice 5")
+    expect(waiting(page)).to_have_count(1)
+    (request,) = app.desk.pending()
+    model.will(Reply("Sent."))
+    bill = {"to": "a@example.com", "subject": "Bill", "body": "x"}
+    app.desk.decide(request.id, Approve(bill), by="Bob")
+    shows(page, "Sent.")
+    row = cards(page).get_by_role("row").filter(has_text="Bill")
+    expect(row).to_contain_text("changed by Bob")
+    expect(row).not_to_contain_text("the user's words")

@@ -172,7 +172,7 @@ def test_page_is_whole_as_the_very_first_request(
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     sidebar = page.get_by_test_id("stSidebar")
     expect(sidebar.get_by_role("link", name="Chat")).to_be_visible()
-    expect(sidebar.get_by_role("link")).to_have_count(3)
+    expect(sidebar.get_by_role("link")).to_have_count(4)
     sidebar.get_by_role("link", name="Chat").click()
     expect(message_box(page)).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
