@@ -56,7 +56,9 @@ def in_sentence(request: ToolRequest, tool: AsyncBaseTool | None) -> dict[str, A
     public = shown_arguments(request, tool, "•••")
     kinds = kinds_of(tool, public)
     return {
-        name: money(value) or value if kinds[name] == "money" else value
+        name: money(value) or value
+        if kinds[name] == "money" and isinstance(value, float)
+        else value
         for name, value in public.items()
     }
 
