@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from llama_index.core.llms import ChatMessage, MessageRole
 
-from hitl.comparing import Text, Wanted, folded, telling_pieces, word_rows
+from hitl.comparing import Text, Wanted, evened, telling_pieces, word_rows
 from hitl.journal.values import RunRecord, ToolRequest
 from hitl.outcomes import read_outcome
 
@@ -60,7 +60,7 @@ class Source:
 
     @cached_property
     def compared(self) -> Text:
-        return Text(self.text, MOST_COMPARED)
+        return Text(self.text, MOST_COMPARED, has_names=self.kind == "user")
 
     @property
     def origin(self) -> Origin:
@@ -241,8 +241,8 @@ def _partial(leaf: Any, sources: Sequence[Source]) -> Origin:
     """Which parts of a text stand somewhere, if it does not as a whole."""
     if not isinstance(leaf, str):
         return NEITHER
-    text = folded(leaf)
-    pieces, rows = _some(telling_pieces(text)), _some(word_rows(text))
+    text = evened(leaf)
+    pieces, rows = _some(telling_pieces(text)), _some(word_rows(text.lower()))
     found = [_place(piece, sources, lambda text: text.pieces) for piece in pieces]
     found += [_place(row, sources, lambda text: text.rows) for row in rows]
     parts = _distinct(each.origin for each in found if each is not None)

@@ -225,9 +225,9 @@ def test_some_are_selected_on_the_approvals_page(
     button(summary, "Approve 2 requests").click()
     until(lambda: len(app.effects()) == 2, "two payments")
     assert sorted(app.effects()) == ["pay 1 Ada", "pay 3 Ada"]
+    expect(cards(page)).to_have_count(1)  # it has moved up
     expect(left.get_by_label("Reason (optional)")).to_have_value("I am still thinking")
     model.will(Reply("Two of three."))
-    expect(waiting(page)).to_have_count(1)  # it has moved up
     press(page, button(left, "Reject"))
     assert not app.desk.count_pending()
 
