@@ -16,13 +16,14 @@ from hitl.journal import (
     Scope,
     Verdict,
     conversations,
+    decisions,
     deeds,
     dispatch,
     grants,
     requests,
     runs,
 )
-from hitl.journal.values import require_decision, require_resolution
+from hitl.journal.choices import require_decision, require_resolution
 from hitl.library import edited
 from hitl.origins import by_hand
 from hitl.toolcalls import checked_call
@@ -109,13 +110,13 @@ class Desk(Views):
             longest = self.engine.limits.arguments
             checked = edited(agent, request, decision.arguments, longest)
             decision = replace(decision, arguments=checked.arguments)
-        verdict = self.journal.write(requests.decide, request_id, decision, by, self.undo_seconds)
+        verdict = self.journal.write(decisions.decide, request_id, decision, by, self.undo_seconds)
         self.engine.look(request.run_id)
         return verdict
 
     def undo(self, request_id: str, *, by: str) -> Verdict:
         """Take a decision back, if it has not taken effect yet."""
-        verdict = self.journal.write(requests.take_back, request_id, by)
+        verdict = self.journal.write(decisions.take_back, request_id, by)
         self.engine.look()
         return verdict
 

@@ -13,7 +13,7 @@ from llama_index.core.workflow import Event
 from hitl.errors import Refused
 from hitl.events import ToolRequestEvent
 from hitl.journal import Decision, Resolution, ToolRequest, Verdict
-from hitl.journal.values import require_decision, require_resolution
+from hitl.journal.choices import require_decision, require_resolution
 from hitl.outcomes import chat_of
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from hitl.journal import (
     Reject,
     ToolRequest,
     conversations,
+    decisions,
     requests,
     runs,
 )
@@ -87,7 +88,7 @@ async def decide(segment: Segment, ev: ToolApprovedEvent) -> str | None:
             decision = edited(segment.agent, request, ev.tool_kwargs)
         except InvalidArguments as error:
             return f"the edited arguments don't fit: {error}"
-    verdict = await segment.journal.awrite(requests.decide, ev.tool_id, decision, BY)
+    verdict = await segment.journal.awrite(decisions.decide, ev.tool_id, decision, BY)
     if not verdict.accepted and verdict.request is not None:
         return f"request {ev.tool_id!r} is already {verdict.request.status}."
     return None

@@ -187,7 +187,11 @@ def _check_request(request: ToolRequest, audited: dict[str, Any] | None, agent: 
         raise Broken(f"{place}: the audit knows nothing of it")
     if agent is None:
         raise Broken(f"{place}: there is no run {request.run_id}")
-    for name, value in audit.as_audited(vars(request), request).items():
+    try:
+        columns = audit.as_audited(vars(request), request)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Broken(f"{place}: a column holds what it never could ({error})") from None
+    for name, value in columns.items():
         if canonical([value]) != again([audited.get(name)]):
             raise Broken(f"{place}, column {name}: it is not what the audit says")
     if request.receipt is not None:

@@ -23,6 +23,7 @@ from hitl.journal import (
     model_calls,
     requests,
     runs,
+    waiting,
 )
 from hitl.journal.history import JournalChatStore
 from hitl.validity import Agents, present_agent
@@ -99,20 +100,20 @@ class Views:
     ) -> list[ToolRequest]:
         """What waits for a person, oldest first, over all conversations or in one."""
         return self.journal.read(
-            requests.pending, conversation_id=conversation_id, limit=limit, skip=skip
+            waiting.pending, conversation_id=conversation_id, limit=limit, skip=skip
         )
 
     def count_pending(self) -> int:
         """How many requests wait for a person, over all conversations."""
-        return self.journal.read(requests.count_pending)
+        return self.journal.read(waiting.count_pending)
 
-    def waits(self) -> requests.Waits:
+    def waits(self) -> waiting.Waits:
         """How many requests wait for a person, the newest and the first to expire, in numbers."""
-        return self.journal.read(requests.waits)
+        return self.journal.read(waiting.waits)
 
-    def glance(self, most: int = 10) -> requests.Glance:
+    def glance(self, most: int = 10) -> waiting.Glance:
         """What waits for a person, in short: the newest, and what expires first, by name."""
-        return self.journal.read(requests.glance, most)
+        return self.journal.read(waiting.glance, most)
 
     def request(self, request_id: str) -> ToolRequest | None:
         """The request as it stands now, or None."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from hitl import tool
 from hitl.canonical import canonical
-from hitl.journal import Journal, Reject, audit, requests
+from hitl.journal import Journal, Reject, audit, decisions, requests, waiting
 from hitl.journal.tables import audit as audit_table
 from hitl.journal.tables import audit_head, tool_request
 from hitl.verifying import Broken, read_export, verify, verify_entries
@@ -372,13 +372,13 @@ def test_with_a_key_each_head_goes_to_the_log(tmp_path: Path, caplog: Any):
 def test_decisions_after_a_key_was_set_are_signed_and_stay_so(copied: Any):
     journal = copied(None)
     journal.signing_key = KEY
-    (waiting,) = journal.read(requests.pending)
-    assert journal.write(requests.decide, waiting.id, Reject("late"), BY).accepted
+    (late,) = journal.read(waiting.pending)
+    assert journal.write(decisions.decide, late.id, Reject("late"), BY).accepted
     assert journal.read(verify, key=KEY).signed
     journal.signing_key = None
 
     def forge(tx: Connection) -> None:
-        row = requests.get(tx, waiting.id)
+        row = requests.get(tx, late.id)
         assert row is not None
         audit.note(tx, "approved", row, {"status": "approved"})
 

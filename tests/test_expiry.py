@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hitl.journal import Approve, requests, rows
+from hitl.journal import Approve, decisions, rows
 from hitl.outcomes import EXPIRED
 from hitl.verifying import verify
 from tests.openai_server import Call
@@ -85,7 +85,7 @@ def test_deciding_while_it_expires_one_of_both_wins(play: Play, till: Till, cloc
         def expire(request_id: str = request.id, start: Any = start) -> None:
             start.wait()
             clock.offset = 61
-            on.journal.write(requests.expire, request_id)
+            on.journal.write(decisions.expire, request_id)
 
         racer = threading.Thread(target=expire)
         racer.start()

@@ -12,7 +12,7 @@ from hitl.agents import AgentConfig
 from hitl.demo import DemoLLM
 from hitl.errors import Refused
 from hitl.journal import Approve, Decision, Reject, RunRecord, ToolRequest
-from hitl.journal.values import Answer
+from hitl.journal.choices import Answer
 from hitl.registry import Registry
 from hitl.settings import ROOT
 from tests.stage import BY, Stage, sqlite_url

@@ -14,7 +14,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import JournalUnavailable, NotFound, RunLost
-from hitl.journal import Approve, Journal, Reject, conversations, dispatch, requests, runs
+from hitl.journal import (
+    Approve,
+    Journal,
+    Reject,
+    conversations,
+    decisions,
+    dispatch,
+    requests,
+    runs,
+)
 from hitl.journal.journal import Watcher
 from hitl.journal.rows import touch_conversation
 from hitl.journal.values import ToolCall
@@ -184,7 +193,7 @@ def test_of_many_deciders_at_once_one_wins(journal: Journal):
     def decide(n: int) -> bool:
         start.wait()
         decision = Approve() if n % 2 else Reject(str(n))
-        return journal.write(requests.decide, request_id, decision, str(n)).accepted
+        return journal.write(decisions.decide, request_id, decision, str(n)).accepted
 
     with ThreadPoolExecutor(8) as threads:
         accepted = list(threads.map(decide, range(8)))
@@ -195,7 +204,7 @@ def test_of_many_deciders_at_once_one_wins(journal: Journal):
 def test_of_many_who_claim_a_call_one_gets_it(journal: Journal):
     _, (request_id,) = asked(journal)
     assert claim(journal, request_id, "me") is None, "nobody approved it yet"
-    journal.write(requests.decide, request_id, Approve(), BY)
+    journal.write(decisions.decide, request_id, Approve(), BY)
     with ThreadPoolExecutor(8) as threads:
         claims = list(threads.map(lambda n: claim(journal, request_id, "me", str(n)), range(16)))
     assert len([claim for claim in claims if claim]) == 1
@@ -205,7 +214,7 @@ def test_a_call_of_a_run_that_somebody_else_works_on_cannot_be_claimed_or_settle
     journal: Journal,
 ):
     run_id, (request_id,) = asked(journal)
-    journal.write(requests.decide, request_id, Approve(), BY)
+    journal.write(decisions.decide, request_id, Approve(), BY)
     assert claim(journal, request_id, "somebody else") is None
     claim(journal, request_id, "me")
     assert not settle(journal, request_id, "somebody else", "!")
@@ -216,7 +225,7 @@ def test_a_call_of_a_run_that_somebody_else_works_on_cannot_be_claimed_or_settle
 
 def test_a_run_is_acquired_once_and_again_only_when_its_lease_is_over(journal: Journal):
     run_id, (first, second) = asked(journal, 2)
-    journal.write(requests.decide, first, Approve(), BY)
+    journal.write(decisions.decide, first, Approve(), BY)
     claim(journal, first, "me")
     assert journal.write(runs.acquire, run_id, "you", 60.0) is None
     journal.write(runs.release, "me")
@@ -245,7 +254,7 @@ def test_a_lease_is_renewed_for_the_runs_that_are_worked_on_alone(journal: Journ
 
 def test_a_run_is_parked_only_when_people_alone_can_move_it_on(journal: Journal):
     run_id, (first, _) = asked(journal, 2)
-    journal.write(requests.decide, first, Approve(), BY)
+    journal.write(decisions.decide, first, Approve(), BY)
     assert not journal.write(runs.park, run_id, "me"), "there is a call to start"
     claim(journal, first, "me")
     assert not journal.write(runs.park, run_id, "me"), "a tool runs"

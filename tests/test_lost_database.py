@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from hitl.errors import JournalUnavailable
-from hitl.journal import Approve, Journal, conversations, requests, runs
+from hitl.journal import Approve, Journal, conversations, decisions, runs
 from hitl.journal.journal import Watcher
 from tests.openai_server import Call
 from tests.postgres import Line
@@ -107,7 +107,7 @@ def test_a_decision_made_elsewhere_meanwhile_is_carried_out_when_it_is_back(
     _, run_id = on.send("Pay.")
     (request,) = on.waiting(run_id)
     away(on, line)
-    assert direct.write(requests.decide, request.id, Approve(), "Grace").accepted
+    assert direct.write(decisions.decide, request.id, Approve(), "Grace").accepted
     line.restore()
     (done,) = on.until(lambda: requests_if_ended(on, run_id), "the end")
     assert (done.decided_by, done.status) == ("Grace", "succeeded")

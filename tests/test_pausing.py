@@ -11,7 +11,7 @@ from llama_index.core.tools import FunctionTool
 
 from hitl.errors import ModelError, NotFound, Refused
 from hitl.events import ToolRequestEvent
-from hitl.journal import Approve, ItDidNotHappen, Reject, RunRecord, requests
+from hitl.journal import Approve, ItDidNotHappen, Reject, RunRecord, decisions
 from hitl.outcomes import chat_of
 from hitl.toolcalls import InvalidArguments
 from tests.openai_rules import violations_of_chat
@@ -177,7 +177,7 @@ def test_what_only_looks_like_a_decision_decides_nothing(decision: Any, play: Pl
     with pytest.raises(TypeError, match="A decision is Approve"):
         on.desk.handler(conversation, BY).decide(request.id, decision)
     with pytest.raises(TypeError, match="A decision is Approve"):
-        on.journal.write(requests.decide, request.id, decision, BY)
+        on.journal.write(decisions.decide, request.id, decision, BY)
     assert on.status(request) == "pending"
     on.approve(request)
     on.ended(run_id)

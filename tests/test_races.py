@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hitl.journal import Approve, Reject, requests
+from hitl.journal import Approve, Reject, decisions
 from hitl.verifying import verify
 from tests.deciders import cashier, decide_all
 from tests.openai_server import Call
@@ -179,6 +179,6 @@ def test_two_who_expire_and_decide_in_the_journal_itself_never_both_win(journal_
     (request,) = on.waiting(run_id)
     on.engine.stop()
     assert on.approve(request)
-    assert not on.journal.write(requests.expire, request.id)
+    assert not on.journal.write(decisions.expire, request.id)
     assert on.status(request) == "approved"
     on.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hitl.journal import Answer, Approve, Decision, Reject, requests
+from hitl.journal import Answer, Approve, Decision, Reject, decisions
 from hitl.verifying import verify
 from tests.openai_server import Call
 from tests.scripted import asks
@@ -100,7 +100,7 @@ def test_undoing_while_it_takes_effect_has_one_outcome(play: Play, till: Till):
 
         def take_effect(start: Any = start, request: Any = request) -> None:
             start.wait()
-            on.journal.write(requests.take_effect, request.id)
+            on.journal.write(decisions.take_effect, request.id)
 
         other = threading.Thread(target=take_effect)
         other.start()

@@ -6,7 +6,7 @@ from studio import Studio, press
 from tour import alone, kept
 from written import ME, asked, call, change, conversation
 
-from hitl.journal import Approve, grants, requests
+from hitl.journal import Approve, decisions, grants, requests
 from hitl.journal.rows import now
 from hitl.journal.values import ToolCall
 from tests.browser.app_server import running
@@ -35,7 +35,7 @@ def over_without_anybody(studio: Studio) -> None:
     """Expired, and cancelled because the run was stopped."""
     written = conversation(studio, call(studio, "refund_order", REFUND, expires_after=600))
     change(studio, written, asked_at=now() - 660, expires_at=now() - 60)
-    assert studio.app.desk.journal.write(requests.expire, asked(studio, written).id)
+    assert studio.app.desk.journal.write(decisions.expire, asked(studio, written).id)
     show(studio, "decided-expired", written, "Expired")
     written = conversation(studio, call(studio, "refund_order", REFUND))
     studio.app.desk.stop(written, by="Dana")
@@ -70,7 +70,7 @@ def cut_off(studio: Studio, what: ToolCall) -> str:
     desk, request = studio.app.desk, asked(studio, written)
 
     def crash(tx: Connection) -> None:
-        assert requests.decide(tx, request.id, Approve(), by="Dana").accepted
+        assert decisions.decide(tx, request.id, Approve(), by="Dana").accepted
         requests.change(tx, request, "unknown", status="unknown", started_at=now(), ended_at=now())
 
     desk.journal.write(crash)

@@ -16,7 +16,7 @@ from hitl.engine.loop import LoopThread
 from hitl.engine.owner import is_dead, new_owner, retire
 from hitl.errors import HitlError, JournalUnavailable, RunLost
 from hitl.events import LookEvent, TextDeltaEvent
-from hitl.journal import Journal, Run, conversations, requests, runs
+from hitl.journal import Journal, Run, conversations, decisions, runs
 from hitl.journal.history import memory_of
 from hitl.journal.journal import Watcher
 from hitl.limits import DEFAULT_LIMITS, Limits
@@ -189,13 +189,13 @@ class Engine:
 
     async def _follow_the_clock(self) -> None:
         """End what nobody answered in time; let count what can't be taken back any more."""
-        for request in await self.journal.aread(requests.by_the_clock):
+        for request in await self.journal.aread(decisions.by_the_clock):
             left = (request.effective_at or 0) - time.time()
             if request.status == "pending":
-                await self.journal.awrite(requests.expire, request.id)
+                await self.journal.awrite(decisions.expire, request.id)
             elif left > 0:
                 asyncio.get_running_loop().call_later(left, self._wake.set)
-            elif await self.journal.awrite(requests.take_effect, request.id):
+            elif await self.journal.awrite(decisions.take_effect, request.id):
                 self._poke(request.run_id)
 
     async def _start_due_runs(self) -> None:

@@ -1,20 +1,22 @@
 """The journal: what was said, asked, decided and done. It decides; everybody else only looks."""
 
-from hitl.journal.journal import Journal
-from hitl.journal.values import (
+from hitl.journal.choices import (
     Answer,
     Approve,
-    Conversation,
     Decision,
-    Grant,
-    GrantUse,
     ItDidNotHappen,
     ItWorked,
-    ModelCall,
     Reject,
     Resolution,
-    Run,
     RunAgain,
+)
+from hitl.journal.journal import Journal
+from hitl.journal.values import (
+    Conversation,
+    Grant,
+    GrantUse,
+    ModelCall,
+    Run,
     RunRecord,
     Scope,
     ToolCall,

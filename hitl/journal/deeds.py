@@ -4,19 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from hitl.journal import conversations, grants, requests, runs
+from hitl.journal import conversations, decisions, grants, requests, runs, waiting
+from hitl.journal.choices import Approve, Reject
 from hitl.journal.rows import find
-from hitl.journal.values import (
-    Approve,
-    Conversation,
-    Reject,
-    Run,
-    RunStatus,
-    Scope,
-    ToolCall,
-    ToolRequest,
-    Verdict,
-)
+from hitl.journal.values import Conversation, Run, RunStatus, Scope, ToolCall, ToolRequest, Verdict
 
 TITLE_LENGTH = 60
 
@@ -25,7 +16,7 @@ def send(
     tx: Connection, conversation: Conversation, text: str, by: str, config: dict[str, Any]
 ) -> str:
     """A message: held while requests wait, else queued. Returns its run's id."""
-    waits = requests.count_pending(tx, conversation.id) > 0
+    waits = waiting.count_pending(tx, conversation.id) > 0
     status: RunStatus = "held" if waits else "queued"
     run_id = runs.add(
         tx, conversation.id, conversation.agent, text, by=by, status=status, config=config
@@ -81,7 +72,7 @@ def reject_and_send(
         found = requests.get(tx, request_id)
         if found is None or found.conversation_id != held.conversation_id:
             continue
-        if requests.decide(tx, request_id, Reject(held.text), by).accepted:
+        if decisions.decide(tx, request_id, Reject(held.text), by).accepted:
             rejected.append(found)
     for answered in {request.run_id for request in rejected}:
         runs.supersede(tx, answered)
@@ -90,7 +81,7 @@ def reject_and_send(
 
 def grant(tx: Connection, request_id: str, scope: Scope, by: str, undo: float) -> Verdict:
     """Approve a request and write down a grant for others like it; both, or neither."""
-    verdict = requests.decide(tx, request_id, Approve(), by, undo)
+    verdict = decisions.decide(tx, request_id, Approve(), by, undo)
     if verdict.accepted and verdict.request is not None:
         of = conversations.record(tx, verdict.request.run_id).run
         grants.give(tx, verdict.request, of.agent, scope, by)

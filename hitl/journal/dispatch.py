@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from hitl.errors import Refused
 from hitl.journal import grants
+from hitl.journal.choices import ItDidNotHappen, ItWorked, Resolution, RunAgain, require_resolution
 from hitl.journal.receipts import receipt_of
 from hitl.journal.requests import (
     UNDECIDED,
@@ -24,16 +25,11 @@ from hitl.journal.tables import tool_request as request
 from hitl.journal.values import (
     ACTIVE,
     UNSTARTED,
-    ItDidNotHappen,
-    ItWorked,
     RequestStatus,
-    Resolution,
     Run,
-    RunAgain,
     ToolCall,
     ToolRequest,
     Verdict,
-    require_resolution,
 )
 
 logger = logging.getLogger("hitl.audit")

@@ -1,48 +1,26 @@
-"""Tool requests: asked, decided, expired. Each change is one conditional UPDATE.
+"""Tool requests: asked, and asked anew. Each change is one conditional UPDATE.
 
 Every change goes through `add` or `change`, which note it for the audit.
 """
 
 import secrets
 from dataclasses import replace
-from typing import Any, NamedTuple, assert_never
+from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from hitl.journal import audit, grants
 from hitl.journal.receipts import receipt_of
 from hitl.journal.rows import changes, fetch, find, now, touch_run
-from hitl.journal.tables import WAITS, run
+from hitl.journal.tables import run
 from hitl.journal.tables import tool_request as request
-from hitl.journal.values import (
-    Answer,
-    Approve,
-    Decision,
-    Reject,
-    RequestStatus,
-    Run,
-    ToolCall,
-    ToolRequest,
-    Verdict,
-    require_decision,
-    same,
-)
+from hitl.journal.values import RequestStatus, Run, ToolCall, ToolRequest
 
 POLICY = "the agent's policy"
-SINCE = func.coalesce(request.c.ended_at, request.c.asked_at)  # it waits
 UNDECIDED: dict[str, Any] = dict.fromkeys(
     ("decision", "decided_at", "decided_by", "receipt", "receipt_sha256", "effective_at")
 )
-EFFECTS: dict[str | None, RequestStatus] = {
-    "approve": "approved",
-    "reject": "rejected",
-    "answer": "answered",
-}
 EARLIER = "the earlier rejection"
-DECIDING = (
-    *("status", "decision", "edited", "decided_at", "decided_by", "reason", "result"),
-    *("ended_at", "effective_at", "edited_before", "receipt", "receipt_sha256"),
-)
 
 
 # Asked
@@ -201,131 +179,11 @@ def next_id(tx: Connection, old: ToolRequest) -> str:
     return f"{old.run_id}-{old.turn}-{old.place}-{count + 1}"
 
 
-# Decided
-
-
-def decide(
-    tx: Connection, request_id: str, decision: Decision, by: str, undo: float = 0.0
-) -> Verdict:
-    """The only way from `pending` to a person's word. One decision wins; it is told so.
-
-    Args:
-        undo: seconds for which it can be taken back before it takes effect.
-
-    Raises:
-        TypeError: if it is no decision.
-        Refused: if it is an answer without words.
-    """
-    require_decision(decision)
-    before = find(tx, ToolRequest, request_id)
-    if before is None:
-        return Verdict(False, None)
-    touch_run(tx, before.run_id)
-    decided = _decided(before, decision, by, _agent_of(tx, before), undo)
-    values = {name: getattr(decided, name) for name in DECIDING}
-    in_time = or_(request.c.expires_at.is_(None), request.c.expires_at > now())
-    won = change(tx, before, decided.status, request.c.status == "pending", in_time, **values)
-    if not won:
-        expire(tx, request_id)
-    elif decided.status != "decided":
-        move_on(tx, before.run_id)
-    return Verdict(won, find(tx, ToolRequest, request_id))
-
-
-def _decided(
-    before: ToolRequest, decision: Decision, by: str, agent: str, undo: float
-) -> ToolRequest:
-    at = now()
-    decided = replace(before, decided_at=at, decided_by=by)
-    match decision:
-        case Approve(arguments, reason):
-            edited = before.edited if arguments is None else arguments
-            if edited is not None and same(edited, before.arguments):
-                edited = None
-            decided = replace(decided, decision="approve", edited=edited, reason=reason)
-        case Reject(reason):
-            decided = replace(decided, decision="reject", reason=reason)
-        case Answer(text):
-            decided = replace(decided, decision="answer", result=text)
-        case _:
-            assert_never(decision)
-    if undo > 0:
-        decided = replace(
-            decided, status="decided", effective_at=at + undo, edited_before=before.edited
-        )
-    else:
-        decided = replace(decided, **_effect(decided, at))
-    return with_receipt(decided, agent)
-
-
-def _effect(decided: ToolRequest, at: float) -> dict[str, Any]:
-    """The columns that a decision changes when it takes effect."""
-    status = EFFECTS[decided.decision]
-    return {"status": status, "ended_at": None if status == "approved" else at}
-
-
-def take_effect(tx: Connection, request_id: str) -> bool:
-    """Let a decision count that can't be taken back any more; False if that is not due."""
-    before = find(tx, ToolRequest, request_id)
-    if before is None or before.status != "decided" or (before.effective_at or 0) > now():
-        return False
-    touch_run(tx, before.run_id)
-    effect = _effect(before, now())
-    due = (request.c.status == "decided", request.c.effective_at <= now())
-    won = change(tx, before, effect["status"], *due, **effect)
-    if won:
-        move_on(tx, before.run_id)
-    return won
-
-
-def take_back(tx: Connection, request_id: str, by: str) -> Verdict:
-    """Take back a decision that has not taken effect yet: the request waits again."""
-    before = find(tx, ToolRequest, request_id)
-    if before is None:
-        return Verdict(False, None)
-    touch_run(tx, before.run_id)
-    values = {"status": "pending", "reason": "", "result": None, **UNDECIDED}
-    values |= {"edited": before.edited_before, "edited_before": None}
-    in_time = (request.c.status == "decided", request.c.effective_at > now())
-    won = change(tx, before, "taken back", *in_time, by=by, **values)
-    if won:
-        grants.take_back(tx, request_id, by)
-    return Verdict(won, find(tx, ToolRequest, request_id))
-
-
-def _agent_of(tx: Connection, asked: ToolRequest) -> str:
-    return str(tx.execute(select(run.c.agent).where(run.c.id == asked.run_id)).scalar_one())
-
-
 def move_on(tx: Connection, run_id: str) -> None:
     """Let the next segment of a parked run start."""
     tx.execute(
         update(run).where(run.c.id == run_id, run.c.status == "waiting").values(status="ready")
     )
-
-
-def by_the_clock(tx: Connection) -> list[ToolRequest]:
-    """Requests that nobody answered in time, and those whose decisions can still be taken back."""
-    overdue = and_(request.c.expires_at <= now(), request.c.status == "pending")
-    return fetch(
-        tx, ToolRequest, select(request).where(or_(overdue, request.c.status == "decided"))
-    )
-
-
-def expire(tx: Connection, request_id: str) -> bool:
-    """End a request that nobody answered in time; False if it is not overdue."""
-    before = find(tx, ToolRequest, request_id)
-    if before is None or before.status != "pending":
-        return False
-    if before.expires_at is None or before.expires_at > now():
-        return False
-    touch_run(tx, before.run_id)
-    won = change(
-        tx, before, "expired", request.c.status == "pending", status="expired", ended_at=now()
-    )
-    if won:
-        move_on(tx, before.run_id)
-    return won
 
 
 # Seen
@@ -344,81 +202,3 @@ def of_runs(tx: Connection, run_ids: list[str]) -> dict[str, list[ToolRequest]]:
     for each in fetch(tx, ToolRequest, query.order_by(*order)):
         grouped[each.run_id].append(each)
     return grouped
-
-
-def pending(
-    tx: Connection, *, conversation_id: str | None = None, limit: int | None = None, skip: int = 0
-) -> list[ToolRequest]:
-    """What waits for a person, oldest first, over all conversations or in one."""
-    query = select(request).where(WAITS)
-    if conversation_id is not None:
-        query = query.where(request.c.conversation_id == conversation_id)
-    order = (request.c.asked_at, request.c.run_id, request.c.turn, request.c.place)
-    query = query.order_by(*order).limit(limit).offset(skip)
-    return fetch(tx, ToolRequest, query)
-
-
-def count_pending(tx: Connection, conversation_id: str | None = None) -> int:
-    """How many requests wait for a person, over all conversations or in one."""
-    query = select(func.count()).select_from(request).where(WAITS)
-    if conversation_id is not None:
-        query = query.where(request.c.conversation_id == conversation_id)
-    return int(tx.execute(query).scalar_one())
-
-
-class Waits(NamedTuple):
-    """How many requests wait, since when the newest does, and when the first of them expires."""
-
-    waiting: int
-    newest: float | None
-    expires: float | None
-
-
-def waits(tx: Connection) -> Waits:
-    """What a change in what waits for a person, in any conversation, can be told by."""
-    expires = case((request.c.status == "pending", request.c.expires_at))
-    columns = (func.count(), func.max(SINCE), func.min(expires))
-    return Waits(*tx.execute(select(*columns).select_from(request).where(WAITS)).one())
-
-
-class Waiting(NamedTuple):
-    """A request that waits for a person, in short.
-
-    Args:
-        since: when it began to; of one that was cut off, when that was noticed.
-    """
-
-    id: str
-    tool: str
-    agent: str
-    status: RequestStatus
-    since: float
-    asked_at: float
-    expires_at: float | None
-
-
-class Glance(NamedTuple):
-    """How many requests wait for a person, the newest of them, and those that expire first."""
-
-    waiting: int
-    newest: tuple[Waiting, ...]
-    expiring: tuple[Waiting, ...]
-
-
-def glance(tx: Connection, most: int) -> Glance:
-    """What waits for a person in short, over all conversations.
-
-    Args:
-        most: how many of the newest, and of those that expire first, are named.
-    """
-    agent = select(run.c.agent).where(run.c.id == request.c.run_id).scalar_subquery()
-    named = (request.c.id, request.c.tool, agent, request.c.status, SINCE)
-    query = select(*named, request.c.asked_at, request.c.expires_at).where(WAITS).limit(most)
-    in_time = (request.c.status == "pending", request.c.expires_at > now())
-    newest = tx.execute(query.order_by(SINCE.desc(), request.c.id.desc()))
-    expiring = tx.execute(query.where(*in_time).order_by(request.c.expires_at, request.c.id))
-    return Glance(
-        count_pending(tx),
-        tuple(Waiting(*row) for row in newest),
-        tuple(Waiting(*row) for row in expiring),
-    )

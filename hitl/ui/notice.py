@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from hitl.journal.requests import Waiting, Waits
+from hitl.journal.waiting import Waiting, Waits
 from hitl.ui import live, text
 from hitl.ui.countdown import WARN_SECONDS, WARN_SHARE
 from hitl.ui.office import desk

@@ -18,6 +18,7 @@ from hitl.journal import (
     ToolCall,
     ToolRequest,
     conversations,
+    decisions,
     grants,
     requests,
     runs,
@@ -109,9 +110,9 @@ def every_kind(tx: Connection, agent: AgentConfig) -> str:
         requests.change(tx, request, status, status=status, **values)
 
     for place in (1, 3, 4):
-        assert requests.decide(tx, asked[place].id, Approve(), by=ME).accepted
-    assert requests.decide(tx, asked[2].id, Reject("It came in time."), by=ME).accepted
-    assert requests.decide(tx, asked[6].id, Answer("It arrived on Monday."), by=ME).accepted
+        assert decisions.decide(tx, asked[place].id, Approve(), by=ME).accepted
+    assert decisions.decide(tx, asked[2].id, Reject("It came in time."), by=ME).accepted
+    assert decisions.decide(tx, asked[6].id, Answer("It arrived on Monday."), by=ME).accepted
     become(asked[0], "succeeded", result='{"order": 1042, "total": 189.0}', **done)
     become(asked[1], "succeeded", result="sent", **done)
     become(asked[3], "unknown", started_at=at)

@@ -12,7 +12,7 @@ from llama_index.core.llms import ChatMessage
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import Connection
 
-from hitl.journal import Approve, Reject, ToolCall, conversations, requests, runs
+from hitl.journal import Approve, Reject, ToolCall, conversations, decisions, requests, runs
 from hitl.journal.rows import now
 from hitl.journal.tables import readable
 from hitl.journal.values import ModelCall
@@ -186,8 +186,8 @@ def a_conversation_of(tx: Connection, texts: Sequence[str]) -> str:
         run_id = speak(tx, conversation, text, calls_of(text))
         _, looked, rejected, approved = requests.of_runs(tx, [run_id])[run_id]
         requests.change(tx, looked, "succeeded", status="succeeded", result=text)
-        assert requests.decide(tx, rejected.id, Reject(text), by=text).accepted
-        assert requests.decide(tx, approved.id, Approve(reason=text), by=text).accepted
+        assert decisions.decide(tx, rejected.id, Reject(text), by=text).accepted
+        assert decisions.decide(tx, approved.id, Approve(reason=text), by=text).accepted
         requests.change(tx, approved, "failed", status="failed", result=text)
         runs.fail(tx, conversations.record(tx, run_id).run, ME, text)
     return conversation
