@@ -669,10 +669,10 @@ def test_an_edited_call_is_what_runs_and_what_the_rules_see(tmp_path: Path, open
         fill(page.run(), "amount", 101)
         click(page, "Approve")
         with pytest.raises(InvalidArguments, match="do not allow it"):
-            edited(clerk, "pay", request.arguments, SHOWN["approved"])
+            edited(clerk, request, SHOWN["approved"])
         fill(fill(page, "amount", 7), "address.city", "Ulm")
         click(page, "Approve")
-        decision = edited(clerk, "pay", request.arguments, SHOWN["approved"])
+        decision = edited(clerk, request, SHOWN["approved"])
         assert stage.approve(request, decision.arguments)
         stage.ended(run)
         assert ran == [(7, "Ulm")]
