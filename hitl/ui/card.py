@@ -25,8 +25,6 @@ from hitl.ui.preview import draw_preview
 from hitl.ui.told import tell
 from hitl.ui.words import DOUBTFUL, RISKS, decider
 
-# What the foot of a decided card is lower than one that waits, on a wide page, in pixels.
-BELOW_DECIDED = 4
 IN_SENTENCE = 48
 
 
@@ -76,7 +74,6 @@ def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
             ask_what_came_of_it(request, decider(request))
         else:
             tell(request)
-            st.space(BELOW_DECIDED)
 
 
 def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:

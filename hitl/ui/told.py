@@ -16,14 +16,27 @@ from hitl.ui.words import DOUBTFUL, OUTCOMES, badge_of, decided_word, decider, n
 
 # Their result is said elsewhere on the card, or is nobody's result.
 SAID_ELSEWHERE = (*DOUBTFUL, "void", "decided")
+# In pixels: so that on a wide page it is as high as the foot of a card that waits, and no card
+# moves when the one above it is decided.
+BETWEEN, BELOW_BUTTON, BELOW_BADGE = 16, 14, 29
 
 
 def tell(request: ToolRequest) -> None:
     """What was decided, and what became of it."""
-    with _row():
-        word, icon, color = badge_of(request)
-        st.badge(word, icon=icon, color=color)
-        st.text(text.visible(_by_whom(request)), width="content")
+    with st.container(gap=None):
+        with _row():
+            word, icon, color = badge_of(request)
+            st.badge(word, icon=icon, color=color)
+            st.text(text.visible(_by_whom(request)), width="content")
+        st.space(BETWEEN)
+        has_button = _tell_outcome(request)
+        if request.resolved_by is not None:
+            _tell_resolution(request)
+        st.space(BELOW_BUTTON if has_button else BELOW_BADGE)
+
+
+def _tell_outcome(request: ToolRequest) -> bool:
+    """What became of it; whether there is a button beside that."""
     word, icon, color = OUTCOMES[request.status]
     if request.status == "approved" and not desk().can_run(request):
         word, color = "No agent here can run this; it waits for one", "orange"
@@ -31,13 +44,18 @@ def tell(request: ToolRequest) -> None:
         st.badge(f"{word}{_took(request)}", icon=icon, color=color)
         if request.status == "decided":
             _offer_undo(request)
-        elif request.result and request.status not in SAID_ELSEWHERE:
+            return True
+        if request.result and request.status not in SAID_ELSEWHERE:
             _draw_result(request)
-    if request.resolved_by is not None:
-        said_at = clock(request.resolved_at or request.asked_at)
-        told = f": {request.result}" if request.result else ""
-        by = named(request.id, request.resolved_by)
-        st.text(text.visible(f"said by {by} at {said_at}{told}"))
+            return True
+    return False
+
+
+def _tell_resolution(request: ToolRequest) -> None:
+    said_at = clock(request.resolved_at or request.asked_at)
+    told = f": {request.result}" if request.result else ""
+    by = named(request.id, request.resolved_by)
+    st.text(text.visible(f"said by {by} at {said_at}{told}"))
 
 
 def _row() -> DeltaGenerator:
