@@ -38,22 +38,28 @@ const FAR = 8, LOOK = 50, RESIZING = 500, AGAIN = 3000
 const page = (window.hitlArming ??=
   { cards: new Map(), places: new WeakMap(), pressed: new Set(), count: 0, resizing: 0 })
 
-// Where a button is: for the reader's eyes, and within what scrolls.
-const place = (button) => {
-  const { left, top } = button.getBoundingClientRect()
-  let x = left, y = top
-  for (let box = button.parentElement; box; box = box.parentElement) {
-    x += box.scrollLeft
-    y += box.scrollTop
+// How far a box and all around it are scrolled; asked once per look for all that is in it.
+const scrolled = (box, known) => {
+  if (!box) return [0, 0]
+  if (!known.has(box)) {
+    const [x, y] = scrolled(box.parentElement, known)
+    known.set(box, [x + box.scrollLeft, y + box.scrollTop])
   }
-  return { seen: [left, top], lies: [x, y] }
+  return known.get(box)
+}
+
+// Where a button is: for the reader's eyes, and within what scrolls.
+const place = (button, known) => {
+  const { left, top } = button.getBoundingClientRect()
+  const [x, y] = scrolled(button.parentElement, known)
+  return { seen: [left, top], lies: [left + x, top + y] }
 }
 const apart = (one, other) => Math.max(...one.map((each, i) => Math.abs(each - other[i])))
 
 // A move is what is neither the reader's own scrolling (it still lies where it lay) nor made good
 // by the browser (it is still seen where it was seen). A button that was not there before moved.
-const hasMoved = (button) => {
-  const now = place(button), before = page.places.get(button)
+const hasMoved = (button, known) => {
+  const now = place(button, known), before = page.places.get(button)
   const lies = before && apart(now.lies, before.lies), seen = before && apart(now.seen, before.seen)
   if (!before || lies > FAR || seen > FAR) page.places.set(button, now)
   return !before || (lies > FAR && seen > FAR && performance.now() > page.resizing)
@@ -63,7 +69,15 @@ const hasMoved = (button) => {
 const BUTTONS = 'button:not([data-testid="stBaseButton-tertiary"])'
 const foot = (card) => `.st-key-foot-${card.id}`
 
+// A part of a card, searched for in the whole page only if it is another than before.
+const part = (card, name) => {
+  const found = card[name], key = `st-key-${name}-${card.id}`
+  if (found?.isConnected && found.classList.contains(key)) return found
+  return card[name] = document.querySelector(`.${key}`)
+}
+
 const look = () => {
+  const known = new Map()
   for (const card of [...page.cards.values()]) {
     if (!card.owner.isConnected) {
       forget(card)
@@ -71,8 +85,8 @@ const look = () => {
     }
     nameGroup(card)
     if (!card.moment) continue
-    const buttons = [...document.querySelectorAll(`${foot(card)} ${BUTTONS}`)]
-    if (buttons.filter(hasMoved).length) {
+    const buttons = [...part(card, "foot")?.querySelectorAll(BUTTONS) ?? []]
+    if (buttons.filter((button) => hasMoved(button, known)).length) {
       card.stands = performance.now()
       card.moved ||= card.armed
     }
@@ -84,6 +98,8 @@ const look = () => {
   if (!all.length) page.timer = clearInterval(page.timer)
 }
 
+const isDrawing = () => document.querySelector('[data-test-script-state="running"]')
+
 // Streamlit loses the end of a drawing when it is asked for another at that moment.
 const tell = (cards) => {
   const now = performance.now(), untold = cards.filter((card) => now > card.told + AGAIN)
@@ -94,7 +110,7 @@ const tell = (cards) => {
   const enough = still.length === fresh.length ||
     still.some((card) => now > card.stands + 2 * card.moment)
   const news = moved.length ? moved : enough ? still : []
-  if (!news.length || document.querySelector('[data-test-script-state="running"]')) return
+  if (!news.length || isDrawing()) return
   for (const card of news) card.told = now
   const what = news.some((card) => card.early) ? "early" : moved.length ? "moved" : "armed"
   news[0].fire("news", `${what} ${++page.count} ${news.map((card) => card.id).join(" ")}`)
@@ -123,7 +139,7 @@ const noteFocus = ({ type, target }) => {
 
 // Each card has an "Approve": a screen reader says to which call it belongs.
 const nameGroup = (card) => {
-  const group = card.name && document.querySelector(`.st-key-request-${card.id}`)
+  const group = card.name && part(card, "request")
   if (!group || group === card.group) return
   group.setAttribute("role", "group")
   group.setAttribute("aria-label", card.name)
@@ -143,7 +159,8 @@ const giveBackFocus = (card) => {
 
 const start = () => {
   if (page.timer) return
-  page.timer = setInterval(() => page.look(), LOOK)
+  // A card that is half drawn moves the ones below it for a moment; a click looks all the same.
+  page.timer = setInterval(() => isDrawing() || page.look(), LOOK)
   if (page.started) return
   page.started = true
   addEventListener("resize", () => { page.resizing = performance.now() + RESIZING })

@@ -116,7 +116,7 @@ def assert_inert(page: Page, *, markdown: bool = False) -> None:
     assert PICTURES.findall(text) == []
     for each in DECEIVES.values():
         assert each not in text
-    assert page.title() in ("You decide", "Chat", "Approvals", "Agents")
+    assert re.fullmatch(r"(⏰ )?(\(\d+\) )?(You decide|Chat|Approvals|Agents|Grants)", page.title())
     assert "evil" not in page.url
     assert page.evaluate("window.violations") == []
 
