@@ -16,6 +16,15 @@ REAL_CONNECT, REAL_CONNECT_EX = socket.socket.connect, socket.socket.connect_ex
 REAL_GETADDRINFO = socket.getaddrinfo
 
 
+# They start processes from a fork server, which wants to be the first thing that a worker does.
+FIRST = ("tests/test_restart.py", "tests/test_races.py", "tests/crash/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what must be; everything else keeps its order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
 class RealConnection(AssertionError):
     """Raised when a test tries to leave this machine."""
 

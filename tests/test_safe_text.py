@@ -35,12 +35,33 @@ FINE = frozenset(
         *("call.tokens_in", "call.tokens_out"),
     }
 )
+# What was looked at: its parts are words of ours, numbers, or went through `text` further away.
+REVIEWED = {
+    "preview.py": {
+        "' · '.join((f'{name} {cell}' for name, cell in common.items()))",
+        "rows",
+        "HEADING.format(_title(facts.preview))",
+    },
+    "sidebar.py": {"f'Approvals{count}'"},
+    "deciding.py": {"placeholder"},
+    "told.py": {"word"},
+    "edit.py": {"heading"},
+    "fields.py": {"f':material/visibility: Not what it looks like: {hidden}'"},
+    "origins.py": {"f'**Not from the user:** {shown} {warning}'"},
+    "arguments.py": {"' · '.join(filter(None, notes))", "rows"},
+    "many.py": {
+        "f'{verb} {count}'",
+        "_counted(waiting) + (f'; {gone} of them decided meanwhile' if gone else '')",
+    },
+    "granted.py": {"f'and {len(ended) - PER_PAGE} that ended before'"},
+}
 
 
 class Source:
     """One file, and what in it is a text that can be drawn."""
 
     def __init__(self, path: Path) -> None:
+        self.name = path.name
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
         self._open: set[str] = set()
 
@@ -57,7 +78,7 @@ class Source:
                     yield from ((function, each) for each in (*call.args[:1], *named))
 
     def is_safe(self, text: ast.AST | None, where: ast.AST) -> bool:
-        if text is not None and ast.unparse(text) in FINE:
+        if text is not None and ast.unparse(text) in FINE | REVIEWED.get(self.name, set()):
             return True
         match text:
             case None | ast.Constant() | ast.Compare():

@@ -149,7 +149,7 @@ def tools_in(step: Any) -> set[str]:
         ("Back Office", "cancel order 1051", {"order": 1051}),
         ("Back Office", "Delete customer Oskar Brandt", {"name_or_email": "Oskar Brandt"}),
         ("Back Office", "e-mail a@example.com: all is well", {"to": "a@example.com"}),
-        ("Back Office", "Please show me around!", {"to": "tomas.kaneko@example.com"}),
+        ("Back Office", "Please show me around!", {"status": None}),
         ("Back Office", "send the invoice for order 1053", {"order": 1053}),
     ],
 )

@@ -34,7 +34,7 @@ span.waits i { width: 100%; animation: fill var(--moment) linear; }
 @keyframes fill { from { width: 0 } }
 """,
     js="""
-const FAR = 8, LOOK = 50, RESIZING = 500, AGAIN = 3000
+const FAR = 8, LOOK = 50, RESIZING = 1000, AGAIN = 3000
 const page = (window.hitlArming ??=
   { cards: new Map(), places: new WeakMap(), pressed: new Set(), count: 0, resizing: 0 })
 

@@ -403,21 +403,6 @@ def test_summary_that_is_opened_again_arms_again(
     slow.clear()
 
 
-def test_card_whose_decision_was_taken_back_elsewhere_arms_again(
-    slow: AppServer, model: Model, visit: Visit
-) -> None:
-    """Its buttons just appeared, whoever brought them back."""
-    page = asked(slow, visit, model, 1)
-    expect(button(page, "Approve")).to_be_enabled()
-    (request,) = slow.desk.pending()
-    slow.desk.decide(request.id, Reject("no"), by="Bob")
-    expect(button(page, "Undo")).to_be_visible()
-    page.evaluate(PRESS_AT_ONCE, "Approve")
-    slow.desk.undo(request.id, by="Bob")
-    assert took(page) >= ARMS_AFTER * 0.8
-    slow.clear()
-
-
 def test_undo_can_be_reached_on_a_phone(slow: AppServer, model: Model, visit: Visit) -> None:
     """Inside of the card, at 390 px."""
     page = asked(slow, visit, model, 1)
