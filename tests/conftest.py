@@ -18,11 +18,20 @@ REAL_GETADDRINFO = socket.getaddrinfo
 
 # They start processes from a fork server, which wants to be the first thing that a worker does.
 FIRST = ("tests/test_restart.py", "tests/test_races.py", "tests/crash/")
+BROWSER = "tests/browser/"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put first what must be; everything else keeps its order."""
-    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+    """One worker has the browser for itself, the other runs the rest, file by file."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        group = BROWSER if file.startswith(BROWSER) else file
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), not _is_first(item)))
+
+
+def _is_first(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(FIRST)
 
 
 class RealConnection(AssertionError):
