@@ -1,6 +1,7 @@
 """No page breaks an accessibility rule that axe knows, in both themes, on a phone and on a wall;
 and a person without a mouse can judge and decide."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -14,6 +15,7 @@ from hitl.fingerprints import fingerprint
 from hitl.journal import (
     Answer,
     Approve,
+    ItDidNotHappen,
     Reject,
     ToolCall,
     ToolRequest,
@@ -134,10 +136,15 @@ def some_grants(tx: Connection, agent: AgentConfig) -> None:
 
 
 @pytest.fixture
-def prepared(demo: AppServer) -> str:
-    """The address of a conversation with every kind of card."""
+def prepared(demo: AppServer) -> Iterator[str]:
+    """The address of a conversation with every kind of card; nothing of it waits afterwards."""
     conversation = demo.desk.journal.write(every_kind, demo.desk.agents.get(AGENT))
-    return f"{demo.url}/?chat={conversation}"
+    yield f"{demo.url}/?chat={conversation}"
+    for request in demo.desk.pending():
+        if request.is_in_doubt:
+            demo.desk.resolve(request.id, ItDidNotHappen(), by="the test's end")
+        else:
+            demo.desk.decide(request.id, Reject("It is over."), by="the test's end")
 
 
 def at_rest(page: Page) -> None:
