@@ -222,6 +222,8 @@ def test_grants(demo: AppServer, visit: Visit) -> None:
     page = visit(f"{demo.url}/grants")
     expect(button(page, "Revoke")).to_have_count(2)
     assert_accessible(page)
+    for use in demo.desk.grants():
+        demo.desk.revoke(use.grant.id, by="the test's end")
 
 
 def test_details_of_a_run(demo: AppServer, visit: Visit) -> None:

@@ -69,7 +69,7 @@ def test_the_tour_shows_every_kind_of_card_and_tells_the_truth(
     step(page, 7)
     expect(page.get_by_text(re.compile("^tag_order · done"))).to_have_count(2)
     grants = visit(f"{demo.url}/grants")
-    ours = grants.locator("[class*='st-key-grant-card-']").filter(has_text="tag_order")
+    ours = grants.locator("[class*='st-key-grant-card-']").filter(has_text="in one conversation")
     ours = ours.filter(has=button(grants, "Revoke"))
     expect(ours).to_contain_text("used 2 times")
     button(ours, "Revoke").click()
