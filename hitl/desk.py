@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from hitl.edits import edited
 from hitl.errors import JournalUnavailable, NotFound, Refused
 from hitl.handler import ConversationHandler
 from hitl.journal import (
@@ -24,7 +25,6 @@ from hitl.journal import (
     runs,
 )
 from hitl.journal.choices import require_decision, require_resolution
-from hitl.library import edited
 from hitl.origins import by_hand
 from hitl.toolcalls import checked_call
 from hitl.views import Views

@@ -1,10 +1,16 @@
-"""What a person changed in a call before approving it, against what the agent asked."""
+"""What a person changed in a call before approving it: how it differs, and whether it may run."""
 
 import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from hitl.agents import AgentConfig
+from hitl.journal import Approve, ToolRequest
+from hitl.journal.values import same
+from hitl.limits import DEFAULT_LIMITS
+from hitl.toolcalls import InvalidArguments, checked_call, parse_arguments
 
 GAP = "⋯"  # stands for lines that are the same
 NOTHING = ...  # not there at all, which is not the same as null
@@ -59,3 +65,51 @@ def changed_lines(before: str, after: str) -> str:
     # Not `splitlines`: what ends no line on the card must end none here.
     lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), n=1, lineterm=""))
     return "\n".join(GAP if line.startswith("@@") else line for line in lines[3:])
+
+
+def edited(
+    agent: AgentConfig,
+    request: ToolRequest,
+    wanted: dict[str, Any] | None,
+    longest: int = DEFAULT_LIMITS.arguments,
+) -> Approve:
+    """An approval of the arguments that were shown, or of other ones, checked like the model's own.
+
+    Args:
+        longest: how many characters the other ones may have.
+
+    Raises:
+        InvalidArguments: if the other ones don't fit the tool, or its rules forbid them.
+    """
+    if wanted is None or _is_same(request, wanted):
+        return Approve()
+    _check_size(wanted, longest)
+    call = checked_call(agent, request.tool, parse_arguments(wanted), "")
+    if call.denied:
+        raise InvalidArguments(f"the agent's rules do not allow it: {call.rule}.")
+    return Approve(None if _is_same(request, call.arguments) else call.arguments)
+
+
+def _is_same(request: ToolRequest, wanted: dict[str, Any]) -> bool:
+    try:
+        return same(wanted, request.final_arguments)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _check_size(wanted: dict[str, Any], longest: int) -> None:
+    """Refuse what is no JSON, or more of it than is taken.
+
+    Raises:
+        InvalidArguments: says which.
+    """
+    try:
+        written = json.dumps(wanted, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArguments(f"the arguments are no JSON object ({error}).") from None
+    if not all(isinstance(name, str) for name in wanted):
+        raise InvalidArguments("the arguments must be a JSON object, whose names are texts.")
+    if len(written) > longest:
+        raise InvalidArguments(
+            f"the arguments have {len(written)} characters, and at most {longest} are taken."
+        )

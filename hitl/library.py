@@ -1,31 +1,26 @@
 """The workflow without an app: a run on a journal in memory, decided by events."""
 
-import json
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
 from llama_index.core.workflow import StartEvent
 
 from hitl.agents import AgentConfig
+from hitl.edits import edited
 from hitl.events import ToolApprovedEvent
 from hitl.journal import (
-    Approve,
     Decision,
     Journal,
     Reject,
-    ToolRequest,
     conversations,
     decisions,
     requests,
     runs,
 )
 from hitl.journal.tables import readable
-from hitl.journal.values import same
-from hitl.limits import DEFAULT_LIMITS
 from hitl.segment import Segment
-from hitl.toolcalls import InvalidArguments, checked_call, parse_arguments
+from hitl.toolcalls import InvalidArguments
 
 BY = "Library"
 FOREVER = 10 * 365 * 24 * 3600.0
@@ -92,51 +87,3 @@ async def decide(segment: Segment, ev: ToolApprovedEvent) -> str | None:
     if not verdict.accepted and verdict.request is not None:
         return f"request {ev.tool_id!r} is already {verdict.request.status}."
     return None
-
-
-def edited(
-    agent: AgentConfig,
-    request: ToolRequest,
-    wanted: dict[str, Any] | None,
-    longest: int = DEFAULT_LIMITS.arguments,
-) -> Approve:
-    """An approval of the arguments that were shown, or of other ones, checked like the model's own.
-
-    Args:
-        longest: how many characters the other ones may have.
-
-    Raises:
-        InvalidArguments: if the other ones don't fit the tool, or its rules forbid them.
-    """
-    if wanted is None or _is_same(request, wanted):
-        return Approve()
-    _check_size(wanted, longest)
-    call = checked_call(agent, request.tool, parse_arguments(wanted), "")
-    if call.denied:
-        raise InvalidArguments(f"the agent's rules do not allow it: {call.rule}.")
-    return Approve(None if _is_same(request, call.arguments) else call.arguments)
-
-
-def _is_same(request: ToolRequest, wanted: dict[str, Any]) -> bool:
-    try:
-        return same(wanted, request.final_arguments)
-    except (TypeError, ValueError, RecursionError):
-        return False
-
-
-def _check_size(wanted: dict[str, Any], longest: int) -> None:
-    """Refuse what is no JSON, or more of it than is taken.
-
-    Raises:
-        InvalidArguments: says which.
-    """
-    try:
-        written = json.dumps(wanted, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArguments(f"the arguments are no JSON object ({error}).") from None
-    if not all(isinstance(name, str) for name in wanted):
-        raise InvalidArguments("the arguments must be a JSON object, whose names are texts.")
-    if len(written) > longest:
-        raise InvalidArguments(
-            f"the arguments have {len(written)} characters, and at most {longest} are taken."
-        )

@@ -73,7 +73,7 @@ def _seconds(text: str) -> float:
     return number
 
 
-def _seconds_or_none(text: str) -> float:
+def _up_to_a_minute(text: str) -> float:
     """a number of seconds from 0 to 60"""
     if not 0 <= (number := float(text)) <= 60:
         raise ValueError
@@ -141,11 +141,11 @@ class Settings:
     database_url: str = _from("HITL_DATABASE_URL", read=_database_url, default="", secret=True)
     agents_dir: Path = _from("HITL_AGENTS_DIR", read=_folder, default=ROOT / "agents")
     allow_anonymous: bool = _from("HITL_ALLOW_ANONYMOUS", read=_switch, default=False)
-    arm_seconds: float = _from("HITL_ARM_SECONDS", read=_seconds_or_none, default=0.6)
+    arm_seconds: float = _from("HITL_ARM_SECONDS", read=_up_to_a_minute, default=0.6)
     signing_key: str | None = _from(
         "HITL_SIGNING_KEY", read=_signing_key, default=None, secret=True
     )
-    undo_seconds: float = _from("HITL_UNDO_SECONDS", read=_seconds_or_none, default=0.0)
+    undo_seconds: float = _from("HITL_UNDO_SECONDS", read=_up_to_a_minute, default=0.0)
     max_message: int = _from("HITL_MAX_MESSAGE", read=_count, default=Limits.message)
     max_arguments: int = _from("HITL_MAX_ARGUMENTS", read=_count, default=Limits.arguments)
     max_result: int = _from("HITL_MAX_RESULT", read=_result_characters, default=Limits.result)

@@ -177,8 +177,8 @@ class Views:
         tool = agent.tool(request.tool)
         if tool is None or fingerprint(tool) != request.fingerprint:
             return "The tool changed since this was asked, so nobody can grant it."
-        ruling = agent.policy(request.tool).ruling(request.arguments, request.origins)
-        if ruling.verb not in ("ask", "allow"):
+        ruling = agent.policy(request.tool).ruling(request.final_arguments, request.origins)
+        if ruling.verb != "allow" and not ruling.grantable:
             return f"The agent's rules let nobody grant this: {ruling.rule}."
         return None
 

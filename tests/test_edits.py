@@ -16,12 +16,11 @@ from streamlit.testing.v1 import AppTest
 
 from hitl.agents import facts_of
 from hitl.agents import tool as declare
-from hitl.edits import GAP, NOTHING, Change, changed_lines, changes
+from hitl.edits import GAP, NOTHING, Change, changed_lines, changes, edited
 from hitl.form_answers import arguments_from
 from hitl.function_tools import as_tool
 from hitl.journal import ToolRequest
 from hitl.journal.values import same
-from hitl.library import edited
 from hitl.schema_fields import FormField, fields_of
 from hitl.toolcalls import InvalidArguments, validate
 from hitl.ui import edit, text
@@ -343,7 +342,7 @@ def card(shown: dict) -> None:  # type: ignore[type-arg]  # its text is a script
 
     if st.session_state.get("elsewhere"):
         return
-    st.button("Edit", on_click=edit.begin_edit, args=(request.id,))
+    st.button("Edit", on_click=st.session_state.update, args=({f"mode-{request.id}": "edit"},))
     st.button("Keep as asked", on_click=edit.leave_edit, args=(request.id,))
     if edit.is_editing(request.id):
         edit.draw_edit_form(request, tool)

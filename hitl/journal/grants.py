@@ -9,7 +9,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, func, insert, select, update
 
 from hitl.journal import audit
-from hitl.journal.rows import changes, find, new_id, now
+from hitl.journal.rows import changes, fetch, find, new_id, now
 from hitl.journal.tables import tool_grant, tool_request
 from hitl.journal.values import Grant, GrantUse, Run, Scope, ToolCall, ToolRequest, same
 
@@ -32,9 +32,6 @@ def give(tx: Connection, asked: ToolRequest, agent: str, scope: Scope, by: str) 
         request_id=asked.id,
         granted_by=by,
         granted_at=now(),
-        ended_by=None,
-        ended_at=None,
-        ended_why=None,
     )
     tx.execute(insert(tool_grant).values(**asdict(grant)))
     audit.note_grant(tx, "granted", asked, asdict(grant))
@@ -53,8 +50,7 @@ def covering(tx: Connection, of: Run, call: ToolCall) -> Grant | None:
         .order_by(tool_grant.c.granted_at, tool_grant.c.id)
         .with_for_update(read=True)  # whoever revokes it waits, and comes after
     )
-    found = [Grant(**row._mapping) for row in tx.execute(query)]
-    found = [grant for grant in found if _counts(tx, grant)]
+    found = [grant for grant in fetch(tx, Grant, query) if _counts(tx, grant)]
     for outdated in [grant for grant in found if grant.fingerprint != call.fingerprint]:
         _end(tx, outdated, None, TOOL_CHANGED)
     present = [grant for grant in found if grant.fingerprint == call.fingerprint]
@@ -96,9 +92,8 @@ def revoke(tx: Connection, grant_id: str, by: str) -> bool:
 
 def take_back(tx: Connection, request_id: str, by: str | None, why: str = TAKEN_BACK) -> None:
     """End the grants that were given with an approval that never took effect."""
-    given = select(tool_grant).where(tool_grant.c.request_id == request_id)
-    for row in tx.execute(given).all():
-        _end(tx, Grant(**row._mapping), by, why)
+    for grant in fetch(tx, Grant, select(tool_grant).where(tool_grant.c.request_id == request_id)):
+        _end(tx, grant, by, why)
 
 
 def _end(tx: Connection, grant: Grant, by: str | None, why: str) -> bool:
@@ -113,21 +108,17 @@ def _end(tx: Connection, grant: Grant, by: str | None, why: str) -> bool:
 
 def get(tx: Connection, grant_id: str) -> Grant | None:
     """The grant, or None."""
-    row = tx.execute(select(tool_grant).where(tool_grant.c.id == grant_id)).one_or_none()
-    return None if row is None else Grant(**row._mapping)
+    return find(tx, Grant, grant_id)
 
 
 def everything(tx: Connection) -> list[GrantUse]:
     """All grants with their use: those that hold first, the newest first."""
-    used = func.count(tool_request.c.id)
-    query = (
-        select(tool_grant, used, func.max(tool_request.c.asked_at))
-        .outerjoin(tool_request, tool_request.c.grant_id == tool_grant.c.id)
-        .group_by(tool_grant.c.id)
-        .order_by(tool_grant.c.ended_at.is_not(None), tool_grant.c.granted_at.desc())
-    )
-    width = len(tool_grant.c)
-    return [GrantUse(Grant(*row[:width]), row[width], row[width + 1]) for row in tx.execute(query)]
+    used = (tool_request.c.grant_id, func.count(), func.max(tool_request.c.asked_at))
+    by_grant = select(*used).where(tool_request.c.grant_id.is_not(None)).group_by(used[0])
+    uses = {grant_id: (times, last_at) for grant_id, times, last_at in tx.execute(by_grant)}
+    ended = tool_grant.c.ended_at.is_not(None)
+    query = select(tool_grant).order_by(ended, tool_grant.c.granted_at.desc())
+    return [GrantUse(grant, *uses.get(grant.id, (0, None))) for grant in fetch(tx, Grant, query)]
 
 
 def queued(tx: Connection, grant_id: str) -> list[str]:

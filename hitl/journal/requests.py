@@ -70,6 +70,7 @@ def _asked(
 ) -> ToolRequest:
     """A call as a request: waiting, or settled by a rule or an earlier rejection."""
     status = _first_status(call)
+    waits = status == "pending"
     asked = ToolRequest(
         id=identifier,
         run_id=of.id,
@@ -79,37 +80,21 @@ def _asked(
         provider_id=call.provider_id,
         tool=call.tool,
         arguments=call.arguments,
-        edited=None,
         asks=call.asks,
         status=status,
         asked_at=at,
-        decided_at=None if status == "pending" else at,
-        decided_by=None if status == "pending" else POLICY,
-        decision=None,
-        reason="",
-        started_at=None,
+        decided_at=None if waits else at,
+        decided_by=None if waits else POLICY,
         ended_at=None if status in ("pending", "approved") else at,
         result=call.problem,
-        owner=None,
         fingerprint=call.fingerprint,
         policy=call.policy,
         rule=call.rule,
         secret=list(call.secret),
         salt=secrets.token_hex(16),
-        expires_at=at + call.expires_after
-        if call.expires_after is not None and status == "pending"
-        else None,
+        expires_at=at + call.expires_after if waits and call.expires_after is not None else None,
         earlier=call.earlier,
-        replaces=None,
-        receipt=None,
-        receipt_sha256=None,
-        claim=None,
-        resolved_by=None,
-        resolved_at=None,
         origins=call.origins,
-        grant_id=None,
-        effective_at=None,
-        edited_before=None,
     )
     if call.rejected_again is not None and status == "rejected":
         return replace(asked, decided_by=EARLIER, reason=call.rejected_again)

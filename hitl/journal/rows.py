@@ -7,11 +7,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Update, select, update
 
-from hitl.journal.tables import conversation, readable, run, tool_request
-from hitl.journal.values import Conversation, Run, ToolRequest
+from hitl.journal.tables import conversation, readable, run, tool_grant, tool_request
+from hitl.journal.values import Conversation, Grant, Run, ToolRequest
 
-Value = TypeVar("Value", Conversation, Run, ToolRequest)
-TABLE_OF: dict[type, Any] = {Conversation: conversation, Run: run, ToolRequest: tool_request}
+Value = TypeVar("Value", Conversation, Run, ToolRequest, Grant)
+TABLE_OF: dict[type, Any] = {
+    Conversation: conversation,
+    Run: run,
+    ToolRequest: tool_request,
+    Grant: tool_grant,
+}
 
 
 def new_id() -> str:

@@ -120,35 +120,35 @@ class ToolRequest:
     provider_id: str
     tool: str
     arguments: dict[str, Any]
-    edited: dict[str, Any] | None
     asks: bool
     status: RequestStatus
     asked_at: float
-    decided_at: float | None
-    decided_by: str | None
-    decision: Literal["approve", "reject", "answer"] | None
-    reason: str
-    started_at: float | None
-    ended_at: float | None
-    result: str | None
-    owner: str | None
     fingerprint: str
     policy: Any
     rule: str
     secret: list[str]
     salt: str
-    expires_at: float | None
-    earlier: str | None
-    replaces: str | None
-    receipt: str | None
-    receipt_sha256: str | None
-    claim: str | None
-    resolved_by: str | None
-    resolved_at: float | None
-    origins: dict[str, Any] | None
-    grant_id: str | None
-    effective_at: float | None
-    edited_before: dict[str, Any] | None
+    edited: dict[str, Any] | None = None
+    decided_at: float | None = None
+    decided_by: str | None = None
+    decision: Literal["approve", "reject", "answer"] | None = None
+    reason: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    result: str | None = None
+    owner: str | None = None
+    expires_at: float | None = None
+    earlier: str | None = None
+    replaces: str | None = None
+    receipt: str | None = None
+    receipt_sha256: str | None = None
+    claim: str | None = None
+    resolved_by: str | None = None
+    resolved_at: float | None = None
+    origins: dict[str, Any] | None = None
+    grant_id: str | None = None
+    effective_at: float | None = None
+    edited_before: dict[str, Any] | None = None
 
     @property
     def final_arguments(self) -> dict[str, Any]:
@@ -197,9 +197,9 @@ class Grant:
     request_id: str
     granted_by: str
     granted_at: float
-    ended_by: str | None
-    ended_at: float | None
-    ended_why: str | None
+    ended_by: str | None = None
+    ended_at: float | None = None
+    ended_why: str | None = None
 
     @property
     def holds(self) -> bool:

@@ -79,7 +79,7 @@ def _draw_slot(chat: Chat, after: int, slot: int) -> None:
         if slot == SLOTS - 1 and len(there) > SLOTS:
             st.rerun()
         if slot < len(there):
-            draw_run(record_of(there[slot].id), chat.id, f"slot-{slot}")
+            draw_run(record_of(there[slot].id), chat.id)
 
     live.area(f"slot-{slot}", signature, draw)
 

@@ -12,8 +12,8 @@ from hitl.toolcalls import InvalidArguments
 from hitl.ui import arming, text
 from hitl.ui.arguments import shown_arguments
 from hitl.ui.clicks import click, say
-from hitl.ui.edit import changes_were_shown, edited_arguments
-from hitl.ui.modes import leave, mode_of, switch
+from hitl.ui.edit import changes_were_shown, edited_arguments, leave_edit
+from hitl.ui.modes import mode_of, switch
 from hitl.ui.office import desk
 from hitl.ui.people import who
 from hitl.ui.words import decided_word, note_done_here
@@ -60,23 +60,8 @@ def _spoken(request: ToolRequest, tool: AsyncBaseTool | None) -> str:
 def _draw_buttons(request: ToolRequest, tool: AsyncBaseTool | None, armed: bool) -> None:
     """Approve, and Reject on its right, at every width; what else there is, calmer."""
     name = request.id
-    st.button(
-        "Approve",
-        key=f"approve-{name}",
-        type="primary",
-        icon=":material/check:",
-        on_click=_approve,
-        args=(name,),
-        disabled=not armed,
-    )
-    st.button(
-        "Reject",
-        key=f"reject-{name}",
-        icon=":material/close:",
-        on_click=_reject,
-        args=(name,),
-        disabled=not armed,
-    )
+    _decisive("Approve", "check", _approve, name, armed)
+    _decisive("Reject", "close", _reject, name, armed, primary=False)
     if mode_of(name) == "edit":
         _calm("Stop editing", switch, name, "decide")
         return
@@ -85,6 +70,26 @@ def _draw_buttons(request: ToolRequest, tool: AsyncBaseTool | None, armed: bool)
     _calm("Answer instead", switch, name, "answer")
     if tool is not None and not request.rule.startswith("always_ask"):
         _calm("Always allow…", switch, name, "grant")
+
+
+def _decisive(
+    word: str,
+    icon: str,
+    action: Callable[[str], None],
+    name: str,
+    armed: bool,
+    primary: bool = True,
+) -> None:
+    """A button that decides: it can be pressed once it is armed."""
+    st.button(
+        word,
+        key=f"{word.lower().replace(' ', '-')}-{name}",
+        type="primary" if primary else "secondary",
+        icon=f":material/{icon}:",
+        on_click=action,
+        args=(name,),
+        disabled=not armed,
+    )
 
 
 def _calm(word: str, action: Callable[..., None], name: str, *args: str) -> None:
@@ -159,7 +164,7 @@ def _tell(verdict: Verdict) -> None:
     """Note what was decided here, or say who was first."""
     request = verdict.request
     if request is not None:
-        leave(request.id)
+        leave_edit(request.id)
     if verdict.accepted and request is not None:
         note_done_here(request.id)
     else:
@@ -184,15 +189,7 @@ def _ask_for_an_answer(request: ToolRequest, tool: AsyncBaseTool | None) -> None
 
 
 def _draw_answer_buttons(request_id: str, armed: bool) -> None:
-    st.button(
-        "Give this answer",
-        key=f"give-{request_id}",
-        type="primary",
-        icon=":material/reply:",
-        on_click=_answer,
-        args=(request_id,),
-        disabled=not armed,
-    )
+    _decisive("Give this answer", "reply", _answer, request_id, armed)
     _calm("Back", switch, request_id, "decide")
     st.caption("The tool will not run.", width="content")
 
@@ -225,15 +222,7 @@ def _ask_for_a_scope(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
 
 
 def _draw_grant_buttons(request_id: str, armed: bool) -> None:
-    st.button(
-        "Approve and always allow",
-        key=f"grant-{request_id}",
-        type="primary",
-        icon=":material/key:",
-        on_click=_grant,
-        args=(request_id,),
-        disabled=not armed,
-    )
+    _decisive("Approve and always allow", "key", _grant, request_id, armed)
     _calm("Back", switch, request_id, "decide")
 
 

@@ -35,20 +35,15 @@ Side = str | None  # how a value reads; None if there is none
 
 def is_editing(request_id: str) -> bool:
     """Whether the card shows its edit form to this visitor."""
-    return bool(st.session_state.get(f"editing-{request_id}"))
-
-
-def begin_edit(request_id: str) -> None:
-    """A click: show the form, with what the agent asked."""
-    st.session_state[f"editing-{request_id}"] = True
+    return st.session_state.get(f"mode-{request_id}") == "edit"
 
 
 def leave_edit(request_id: str) -> None:
-    """A click: hide the form, and forget what was changed in it."""
+    """The card is for deciding again: forget what was changed in the form."""
     begins = (f"edit-{request_id}-", f"none-edit-{request_id}-")
     for key in [key for key in st.session_state if str(key).startswith(begins)]:
         del st.session_state[key]
-    st.session_state.pop(f"editing-{request_id}", None)
+    st.session_state.pop(f"mode-{request_id}", None)
     st.session_state.pop(_shown_key(request_id), None)
 
 

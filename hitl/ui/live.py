@@ -153,19 +153,16 @@ def once(key: Hashable, look: Callable[[], T]) -> T:
     return looked[key]
 
 
-def area(
-    key: str, signature: Callable[[], Hashable], draw: Callable[[], None], *, inside: str = ""
-) -> None:
-    """Draw a part of the page that will be redrawn alone.
+def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) -> None:
+    """Draw a part of the page that will be redrawn alone, and with the area that it is drawn in.
 
     Args:
         key: its name, unique in the page.
         signature: what it shows, in short; compared to what it was when it was drawn.
         draw: draws it.
-        inside: the area that it is a part of, and is redrawn with.
     """
     st.session_state.areas[key] = signature
-    st.session_state.inside[key] = inside
+    note_part(key)
 
     @st.fragment(key=key)
     def body() -> None:
@@ -193,9 +190,14 @@ def _drawing(key: str) -> Iterator[bool]:
 
 
 def note_part(key: str) -> None:
-    """A fragment that is no area, in the area that is being drawn: it is redrawn with that."""
-    if stack := st.session_state.drawing:
-        st.session_state.inside[key] = stack[-1]
+    """A fragment in the area that is being drawn, if one is: it is redrawn with that."""
+    if is_in_area():
+        st.session_state.inside[key] = st.session_state.drawing[-1]
+
+
+def is_in_area() -> bool:
+    """Whether what is drawn now is a part of an area, and not of the page alone."""
+    return bool(st.session_state.drawing)
 
 
 def _forget_parts(key: str) -> None:

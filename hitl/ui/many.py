@@ -16,13 +16,12 @@ from hitl.ui.people import who
 from hitl.ui.words import RISKS, note_done_here
 
 
-def draw_many(name: str, requests: Callable[[], Sequence[ToolRequest]], area: str) -> None:
+def draw_many(name: str, requests: Callable[[], Sequence[ToolRequest]]) -> None:
     """Below the cards of a run: decide all that wait, if these are several.
 
     Args:
         name: unique in the page.
         requests: those of the run, as they are now.
-        area: the live area that this is a part of.
     """
 
     def waiting() -> list[str]:
@@ -36,7 +35,7 @@ def draw_many(name: str, requests: Callable[[], Sequence[ToolRequest]], area: st
         if ids := waiting():
             draw_buttons(name, ids, f"{len(ids)} requests wait")
 
-    live.area(f"many-{name}", signature, draw, inside=area)
+    live.area(f"many-{name}", signature, draw)
 
 
 def draw_buttons(name: str, ids: Sequence[str], title: str, which: str = "all") -> None:
@@ -107,7 +106,7 @@ def _draw_confirm(what: str, verb: str, ids: list[str], armed: bool) -> None:
     count = "it" if len(ids) == 1 else f"{len(ids)} requests"
     st.button(
         f"{verb} {count}",
-        key="approve-many",
+        key="confirm-many",
         type="primary",
         icon=":material/check:" if what == "approve" else ":material/close:",
         on_click=_decide,

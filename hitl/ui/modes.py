@@ -6,15 +6,13 @@ import streamlit as st
 
 from hitl.ui import arming
 from hitl.ui.clicks import click
-from hitl.ui.edit import begin_edit, is_editing, leave_edit
+from hitl.ui.edit import leave_edit
 
 Mode = Literal["decide", "edit", "answer", "grant"]
 
 
 def mode_of(request_id: str) -> Mode:
     """What this visitor uses the card for; at first, to decide."""
-    if is_editing(request_id):
-        return "edit"
     mode: Mode = st.session_state.get(f"mode-{request_id}", "decide")
     return mode
 
@@ -22,16 +20,7 @@ def mode_of(request_id: str) -> Mode:
 @click
 def switch(request_id: str, mode: Mode) -> None:
     """A click: use the card for something else. Its buttons are others then, so they arm anew."""
-    if is_editing(request_id):
-        leave_edit(request_id)
+    leave_edit(request_id)
     st.session_state[f"mode-{request_id}"] = mode
-    if mode == "edit":
-        begin_edit(request_id)
     arming.disarm(request_id)
     arming.redraw(request_id)
-
-
-def leave(request_id: str) -> None:
-    """After a decision: nothing of it is kept."""
-    leave_edit(request_id)
-    st.session_state.pop(f"mode-{request_id}", None)

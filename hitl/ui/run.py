@@ -47,12 +47,8 @@ def run_signature(run_id: str) -> Hashable:
     return run.id, run.turn, steps, ending, len(desk().engine.live_text(run.id))
 
 
-def draw_run(record: RunRecord, conversation_id: str, area: str = "") -> None:
-    """Draw a run; the same for one that goes on now and one of last year.
-
-    Args:
-        area: the live area that it is drawn in; its cards are then areas of their own.
-    """
+def draw_run(record: RunRecord, conversation_id: str) -> None:
+    """Draw a run; the same for one that goes on now and one of last year."""
     run = record.run
     agent = _agent(record)
     if run.text:
@@ -64,9 +60,9 @@ def draw_run(record: RunRecord, conversation_id: str, area: str = "") -> None:
                 st.markdown(text.prose(said.content))
             for request in record.requests:
                 if request.turn == turn:
-                    _draw_request(request, agent, area)
-        if area:
-            draw_many(run.id, lambda: record_of(run.id).requests, area)
+                    _draw_request(request, agent)
+        if live.is_in_area():
+            draw_many(run.id, lambda: record_of(run.id).requests)
         _draw_progress(record)
         _draw_ending(record, conversation_id)
 
@@ -92,17 +88,17 @@ def _run_again(run_id: str, conversation_id: str) -> None:
     go_to(desk().run_again(run_id, conversation_id, by=who()))
 
 
-def _draw_request(request: ToolRequest, agent: AgentConfig | None, area: str) -> None:
+def _draw_request(request: ToolRequest, agent: AgentConfig | None) -> None:
     tool = agent.tool(request.tool) if agent else None
     if not needs_card(request):
         _draw_step(request, tool)
-    elif not area:
-        draw_card(request, tool)
+    elif live.is_in_area():
+        _draw_live_card(request, tool)
     else:
-        _draw_live_card(request, tool, area)
+        draw_card(request, tool)
 
 
-def _draw_live_card(request: ToolRequest, tool: AsyncBaseTool | None, area: str) -> None:
+def _draw_live_card(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """A card that is redrawn alone: deciding it never disturbs the others."""
 
     def now() -> ToolRequest:
@@ -113,7 +109,6 @@ def _draw_live_card(request: ToolRequest, tool: AsyncBaseTool | None, area: str)
         f"card-{request.id}",
         lambda: card_signature(now()),
         lambda: draw_card(now(), tool),
-        inside=area,
     )
 
 

@@ -13,7 +13,8 @@ from hitl.rules import Verb
 from hitl.schema_fields import MISSING, FormField
 from hitl.ui import text
 from hitl.ui.arguments import draw_literal
-from hitl.ui.toolform import draw_tool_form, fields_of_tool
+from hitl.ui.fields import fields_of_tool
+from hitl.ui.toolform import draw_tool_form
 from hitl.ui.tried import draw_tried_call
 
 POLICY_BADGES: dict[Verb | None, tuple[str, str, Literal["orange", "gray", "red", "blue"]]] = {
