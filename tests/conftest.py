@@ -21,6 +21,7 @@ FIRST = ("tests/test_restart.py", "tests/test_races.py", "tests/crash/")
 BROWSER = "tests/browser/"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker has the browser for itself, the other runs the rest, file by file."""
     for item in items:

@@ -250,7 +250,7 @@ def test_only_what_is_approved_may_start_and_nobody_speaks_while_something_is_op
     requests: list[ToolRequest], superseded: bool, speaks: bool
 ):
     statuses = {each.status for each in requests}
-    waiting = {"pending", "unknown"}
+    waiting = {"pending", "decided", "unknown"}
     match next_move(record("working", requests, superseded=superseded), speaks=speaks):
         case Start(started):
             assert started == [each for each in requests if each.status == "approved"] != []
