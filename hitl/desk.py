@@ -266,7 +266,9 @@ class Desk(Views):
         """
         changed = threading.Event()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        unsubscribe = self.engine.bus.subscribe(conversation_id, lambda *_: changed.set())
+        unsubscribe = self.engine.bus.subscribe(
+            conversation_id, lambda _, event: None if event else changed.set()
+        )
         try:
             while self.is_busy(conversation_id):
                 left = deadline - time.monotonic()

@@ -1,10 +1,12 @@
 """From a plain typed function to a LlamaIndex tool whose schema says all that its types say."""
 
+import copy
 import inspect
 import operator
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from llama_index.core.tools import BaseTool, FunctionTool
 from llama_index.core.workflow import Context
@@ -13,6 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from hitl.errors import DeclarationError
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_schemas: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+
+
+class Arguments(BaseModel):
+    """The arguments of a function. Their schema, asked for at every turn, is made once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        if args or options:
+            return super().model_json_schema(*args, **options)
+        if cls not in _schemas:
+            _schemas[cls] = super().model_json_schema()
+        return copy.deepcopy(_schemas[cls])
 
 
 def as_tool(found: Any, name: str) -> BaseTool:
@@ -91,7 +108,7 @@ def _schema(function: Callable[..., Any], name: str) -> type[BaseModel]:
             hint,
             ... if parameter.default is parameter.empty else parameter.default,
         )
-    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(name, __base__=Arguments, **fields)
 
 
 def _described(hint: Any, said: str | None) -> Any:

@@ -82,16 +82,22 @@ class ConversationHandler:
             self.conversation_id, lambda _, event: events.put(event)
         )
         asked: set[str] = set()
+        news = True  # of the journal, which alone says what waits and whether more will come
         try:
             while True:
-                yield from self._not_yet_asked(asked)
-                if events.empty() and not self.is_busy():
-                    return
+                if news:
+                    yield from self._not_yet_asked(asked)
+                if news and events.empty():
+                    if not self.is_busy():
+                        return
+                    news = False
                 try:
                     event = events.get(timeout=LOOK_AGAIN_SECONDS)
                 except queue.Empty:  # another process may have moved it on
-                    continue
-                if event is not None and not isinstance(event, ToolRequestEvent):
+                    event = None
+                if event is None or isinstance(event, ToolRequestEvent):
+                    news = True
+                else:
                     yield event
         finally:
             unsubscribe()

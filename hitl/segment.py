@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from llama_index.core.llms import LLM, ChatMessage, MessageRole
@@ -151,6 +152,19 @@ class Segment:
     ) -> T:
         return await self._patiently(lambda: self.journal.awrite(action, *args, **kwargs))
 
+    async def _write_and_look(
+        self, action: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> RunRecord:
+        """Write, and read the run as it is then, in one transaction."""
+
+        @wraps(action)
+        def both(tx: Connection) -> RunRecord:
+            action(tx, *args, **kwargs)
+            return conversations.record(tx, self.run_id)
+
+        self.known = await self._write(both)
+        return self.known
+
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do it, however long the database is away: what is known by now must not be lost."""
         pause = 0.05
@@ -225,8 +239,7 @@ class Segment:
         calls = marked(record, check_calls(agent, answer.calls, turn, self.limits, sources))
         said = assistant_message(answer.text, answer.calls, calls)
         kept = self.model_call(turn, sent, since, answer=answer)
-        await self._write(runs.speak, record.run, self.owner, said, calls, kept)
-        return await self.record()
+        return await self._write_and_look(runs.speak, record.run, self.owner, said, calls, kept)
 
     def stop_if_it_insists(self, record: RunRecord) -> None:
         """End the run of a model that asks again and again for what was rejected.
@@ -303,11 +316,13 @@ class Segment:
         claimed = await self._write(dispatch.claim, request_id, self.owner, token, now)
         return None if claimed is None else (claimed, agent.tool(request.tool))
 
-    async def settle(self, request: ToolRequest, *, failed: bool, result: str) -> None:
-        """Write down what came of a call."""
+    async def settle(self, request: ToolRequest, *, failed: bool, result: str) -> RunRecord:
+        """Write down what came of a call, unless it was declared unknown meanwhile."""
         status: RequestStatus = "failed" if failed else "succeeded"
         token = request.claim or ""
-        await self._write(dispatch.settle, request.id, self.owner, token, status, result)
+        return await self._write_and_look(
+            dispatch.settle, request.id, self.owner, token, status, result
+        )
 
     async def park(self) -> bool:
         """Let go of the run; False if something happened meanwhile and there is more to do."""

@@ -122,8 +122,7 @@ class HITLAgent(Workflow):
             return await _announce_anew(segment, ctx, ev.tool_call.tool_id)
         request, tool = claimed
         failed, result = await _execute(tool, request, ctx)
-        await segment.settle(request, failed=failed, result=result)
-        record = await segment.record()
+        record = await segment.settle(request, failed=failed, result=result)
         settled = next(each for each in record.requests if each.id == request.id)
         if settled.is_open:  # somebody else will say what became of it
             return LookEvent()

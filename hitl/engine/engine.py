@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from llama_index.core.llms import LLM, ChatMessage
 from llama_index.core.workflow import Event, StopEvent
@@ -253,7 +254,7 @@ class Engine:
         found = await asyncio.to_thread(self.agents.get, run.agent, run.config.get("version"))
         agent = found.changed(run.config)
         if run.turn == 0:
-            agent = await self._tightened(run, agent)
+            agent = await self._tightened(run, agent, conversation.changes)
         return Segment(
             self.journal,
             run.id,
@@ -271,9 +272,11 @@ class Engine:
         conversation = await self.journal.aread(conversations.get, run.conversation_id)
         return await asyncio.to_thread(present_agent, self.agents, run, agent, conversation.changes)
 
-    async def _tightened(self, run: Run, agent: AgentConfig) -> AgentConfig:
+    async def _tightened(
+        self, run: Run, agent: AgentConfig, changes: dict[str, Any]
+    ) -> AgentConfig:
         """The agent as the message was sent to it; but what asks by now asks in this run too."""
-        strict = await self._present(run, agent)
+        strict = await asyncio.to_thread(present_agent, self.agents, run, agent, changes)
         tools = strict.snapshot()["tools"]
         if tools != agent.snapshot()["tools"]:
             await self.journal.awrite(runs.tighten, run, self.owner, tools)

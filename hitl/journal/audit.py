@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hitl.canonical import canonical, read
 from hitl.journal.receipts import sha256
@@ -20,6 +20,11 @@ from hitl.journal.values import ToolRequest
 from hitl.secrecy import concealed
 
 BEGINNING = ""
+# Built once, as in `rows`.
+HEAD = update(audit_head).where(audit_head.c.id == 1)
+COUNT_ON = HEAD.values(seq=audit_head.c.seq + bindparam("more")).returning(
+    audit_head.c.seq, audit_head.c.hash
+)
 
 
 def note(
@@ -88,12 +93,7 @@ def append(tx: Connection, key: str | None) -> str | None:
     entries = tx.info.pop("audit", [])
     if not entries:
         return None
-    row = tx.execute(
-        update(audit_head)
-        .where(audit_head.c.id == 1)
-        .values(seq=audit_head.c.seq + len(entries))
-        .returning(audit_head.c.seq, audit_head.c.hash)
-    ).one()
+    row = tx.execute(COUNT_ON, {"more": len(entries)}).one()
     previous, at, appended = row.hash, now(), []
     for place, entry in enumerate(entries, row.seq - len(entries) + 1):
         body = canonical({**entry, "at": at, "seq": place, "signed": key is not None})
@@ -109,7 +109,7 @@ def append(tx: Connection, key: str | None) -> str | None:
         )
         previous = digest
     tx.execute(insert(audit), appended)
-    tx.execute(update(audit_head).where(audit_head.c.id == 1).values(hash=previous))
+    tx.execute(HEAD, {"hash": previous})
     return f"{row.seq}:{previous}"
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from llama_index.core.llms import ChatMessage
-from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, exists, func, insert, select
 
 from hitl.errors import NotFound
 from hitl.journal.requests import of_runs
@@ -13,6 +13,9 @@ from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, ENDED, Conversation, Run, RunRecord
 
 HIDDEN = ("held", "queued", "discarded")
+# Built once, as in `rows`.
+VERSION = select(run.c.version).where(run.c.id == bindparam("run"))
+SAID = select(message).where(message.c.run_id.in_(bindparam("runs", expanding=True)))
 
 
 def create(
@@ -141,28 +144,31 @@ def mark(tx: Connection, conversation_id: str) -> tuple[int, int, bool]:
         the conversation's version, how many requests wait anywhere, and whether the conversation
         rests: nothing will change before a person does something.
     """
-    version = select(conversation.c.version).where(conversation.c.id == conversation_id)
-    waiting = select(func.count()).select_from(request).where(WAITS)
-    moving = exists().where(
-        run.c.conversation_id == conversation_id,
-        run.c.status.in_(("queued", "ready", "working")),
-    )
-    row = tx.execute(
-        select(
-            version.scalar_subquery().label("version"),
-            waiting.scalar_subquery().label("waiting"),
-            select(moving).scalar_subquery().label("moving"),
-        )
-    ).one()
+    row = tx.execute(MARK, {"conversation": conversation_id}).one()
     return row.version or 0, row.waiting, not row.moving
+
+
+def _mark() -> Select[Any]:
+    here: BindParameter[str] = bindparam("conversation")
+    version = select(conversation.c.version).where(conversation.c.id == here)
+    waiting = select(func.count()).select_from(request).where(WAITS)
+    moves = run.c.status.in_(("queued", "ready", "working"))
+    moving = select(exists().where(run.c.conversation_id == here, moves))
+    return select(
+        version.scalar_subquery().label("version"),
+        waiting.scalar_subquery().label("waiting"),
+        moving.scalar_subquery().label("moving"),
+    )
+
+
+MARK = _mark()
 
 
 def records(tx: Connection, these: list[Run]) -> list[RunRecord]:
     """Runs with all that was said and asked in them."""
     run_ids = [each.id for each in these]
     said: dict[str, dict[int, ChatMessage]] = {run_id: {} for run_id in run_ids}
-    rows = tx.execute(select(message).where(message.c.run_id.in_(run_ids)))
-    for row in rows:
+    for row in tx.execute(SAID, {"runs": run_ids}):
         said[row.run_id][row.turn] = ChatMessage.model_validate(row.body)
     asked = of_runs(tx, run_ids)
     return [RunRecord(each, said[each.id], tuple(asked[each.id])) for each in these]
@@ -193,11 +199,8 @@ def record_since(tx: Connection, run_id: str, known: RunRecord | None) -> RunRec
     Raises:
         NotFound: if there is no such run.
     """
-    if known is not None:
-        version = tx.execute(select(run.c.version).where(run.c.id == run_id)).scalar_one_or_none()
-        if version == known.run.version:
-            return known
-    return record(tx, run_id)
+    version = tx.execute(VERSION, {"run": run_id}).scalar_one_or_none() if known else None
+    return known if known and version == known.run.version else record(tx, run_id)
 
 
 def held(tx: Connection, conversation_id: str) -> list[Run]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from hitl.journal import grants
 from hitl.journal.choices import Answer, Approve, Decision, Reject, require_decision
@@ -18,6 +18,9 @@ EFFECTS: dict[str | None, RequestStatus] = {
     "reject": "rejected",
     "answer": "answered",
 }
+OVERDUE = and_(request.c.expires_at <= bindparam("now"), request.c.status == "pending")
+BY_THE_CLOCK = select(request).where(or_(OVERDUE, request.c.status == "decided"))
+AGENT = select(run.c.agent).where(run.c.id == bindparam("run"))
 DECIDING = (
     *("status", "decision", "edited", "decided_at", "decided_by", "reason", "result"),
     *("ended_at", "effective_at", "edited_before", "receipt", "receipt_sha256"),
@@ -114,15 +117,12 @@ def take_back(tx: Connection, request_id: str, by: str) -> Verdict:
 
 
 def _agent_of(tx: Connection, asked: ToolRequest) -> str:
-    return str(tx.execute(select(run.c.agent).where(run.c.id == asked.run_id)).scalar_one())
+    return str(tx.execute(AGENT, {"run": asked.run_id}).scalar_one())
 
 
 def by_the_clock(tx: Connection) -> list[ToolRequest]:
     """Requests that nobody answered in time, and those whose decisions can still be taken back."""
-    overdue = and_(request.c.expires_at <= now(), request.c.status == "pending")
-    return fetch(
-        tx, ToolRequest, select(request).where(or_(overdue, request.c.status == "decided"))
-    )
+    return fetch(tx, ToolRequest, BY_THE_CLOCK, now=now())
 
 
 def expire(tx: Connection, request_id: str) -> bool:

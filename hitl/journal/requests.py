@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from hitl.journal import audit, grants
 from hitl.journal.receipts import receipt_of
@@ -21,6 +21,12 @@ UNDECIDED: dict[str, Any] = dict.fromkeys(
     ("decision", "decided_at", "decided_by", "receipt", "receipt_sha256", "effective_at")
 )
 EARLIER = "the earlier rejection"
+IN_ORDER = (request.c.turn, request.c.place, request.c.asked_at, request.c.id)
+OF_RUNS = (  # built once, as in `rows`
+    select(request)
+    .where(request.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(*IN_ORDER)
+)
 
 
 # Asked
@@ -182,8 +188,6 @@ def get(tx: Connection, request_id: str) -> ToolRequest | None:
 def of_runs(tx: Connection, run_ids: list[str]) -> dict[str, list[ToolRequest]]:
     """The requests of some runs, in the model's order; one that replaces another comes after it."""
     grouped: dict[str, list[ToolRequest]] = {run_id: [] for run_id in run_ids}
-    query = select(request).where(request.c.run_id.in_(run_ids))
-    order = (request.c.turn, request.c.place, request.c.asked_at, request.c.id)
-    for each in fetch(tx, ToolRequest, query.order_by(*order)):
+    for each in fetch(tx, ToolRequest, OF_RUNS, runs=run_ids):
         grouped[each.run_id].append(each)
     return grouped

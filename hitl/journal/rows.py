@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Update, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from hitl.journal.tables import conversation, readable, run, tool_grant, tool_request
 from hitl.journal.values import Conversation, Grant, Run, ToolRequest
@@ -17,6 +17,15 @@ TABLE_OF: dict[type, Any] = {
     ToolRequest: tool_request,
     Grant: tool_grant,
 }
+# Statements of every cycle are built once: putting one together takes longer than running it.
+BY_ID = {kind: select(of).where(of.c.id == bindparam("id")) for kind, of in TABLE_OF.items()}
+COUNT_UP = update(conversation).values(
+    version=conversation.c.version + 1, updated_at=bindparam("at")
+)
+COUNT_UP_ONE = COUNT_UP.where(conversation.c.id == bindparam("conversation"))
+OF_RUN = select(run.c.conversation_id).where(run.c.id == bindparam("run")).scalar_subquery()
+COUNT_UP_OF_RUN = COUNT_UP.where(conversation.c.id == OF_RUN).returning(conversation.c.id)
+COUNT_UP_RUN = update(run).where(run.c.id == bindparam("run")).values(version=run.c.version + 1)
 
 
 def new_id() -> str:
@@ -28,9 +37,9 @@ def now() -> float:
     return time.time()
 
 
-def fetch(tx: Connection, kind: type[Value], query: Select[Any]) -> list[Value]:
+def fetch(tx: Connection, kind: type[Value], query: Select[Any], **parameters: Any) -> list[Value]:
     """The values that a query over the kind's table returns."""
-    return [as_value(kind, row) for row in tx.execute(query)]
+    return [as_value(kind, row) for row in tx.execute(query, parameters)]
 
 
 def as_value(kind: type[Value], row: Row[Any]) -> Value:
@@ -39,8 +48,7 @@ def as_value(kind: type[Value], row: Row[Any]) -> Value:
 
 def find(tx: Connection, kind: type[Value], identifier: str) -> Value | None:
     """The value with that id, or None."""
-    table = TABLE_OF[kind]
-    row = tx.execute(select(table).where(table.c.id == readable(identifier))).one_or_none()
+    row = tx.execute(BY_ID[kind], {"id": readable(identifier)}).one_or_none()
     return None if row is None else as_value(kind, row)
 
 
@@ -51,27 +59,18 @@ def touch_run(tx: Connection, run_id: str) -> None:
     decides, claims, parks or stops at the same moment waits here and then sees the outcome. Its
     conversation's row is always taken before it, so that no two wait for each other.
     """
-    of_run = select(run.c.conversation_id).where(run.c.id == run_id).scalar_subquery()
-    conversation_id = tx.execute(
-        _touched(conversation.c.id == of_run).returning(conversation.c.id)
-    ).scalar_one_or_none()
+    counted = tx.execute(COUNT_UP_OF_RUN, {"run": run_id, "at": now()})
+    conversation_id = counted.scalar_one_or_none()
     if conversation_id is not None:
-        tx.execute(update(run).where(run.c.id == run_id).values(version=run.c.version + 1))
+        tx.execute(COUNT_UP_RUN, {"run": run_id})
         _tell(tx, conversation_id)
 
 
 def touch_conversation(tx: Connection, conversation_id: str, **values: Any) -> None:
     """Count a conversation's change, and tell the listeners once it is committed."""
-    tx.execute(_touched(conversation.c.id == conversation_id, **values))
+    counted = COUNT_UP_ONE.values(values) if values else COUNT_UP_ONE
+    tx.execute(counted, {"conversation": conversation_id, "at": now()})
     _tell(tx, conversation_id)
-
-
-def _touched(which: ColumnElement[bool], **values: Any) -> Update:
-    return (
-        update(conversation)
-        .where(which)
-        .values(version=conversation.c.version + 1, updated_at=now(), **values)
-    )
 
 
 def _tell(tx: Connection, conversation_id: str) -> None:

@@ -4,17 +4,34 @@ from collections.abc import Collection
 from typing import Any
 
 from llama_index.core.llms import ChatMessage, MessageRole
-from sqlalchemy import Connection, exists, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hitl.errors import Refused, RunLost
 from hitl.journal import model_calls
 from hitl.journal.dispatch import break_off, interrupt
 from hitl.journal.requests import ask
-from hitl.journal.rows import changes, find, ids, new_id, now, touch_conversation, touch_run
+from hitl.journal.rows import (
+    as_value,
+    changes,
+    find,
+    ids,
+    new_id,
+    now,
+    touch_conversation,
+    touch_run,
+)
 from hitl.journal.tables import WAITS, conversation, message, readable, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import ACTIVE, OPEN, UNSTARTED, ModelCall, Run, RunStatus, ToolCall
+
+# Built once, as in `rows`.
+HERE = run.c.conversation_id == bindparam("conversation")
+ACTIVE_HERE = select(run).where(HERE, run.c.status.in_(ACTIVE))
+BUSY_HERE = select(exists().where(HERE, run.c.status.in_((*ACTIVE, "queued"))))
+OWNED = select(run.c.id).where(
+    run.c.id == bindparam("run"), run.c.owner == bindparam("owner"), run.c.status == "working"
+)
 
 
 def add(
@@ -85,11 +102,8 @@ def say(tx: Connection, run_id: str, turn: int, said: ChatMessage) -> None:
 
 def active(tx: Connection, conversation_id: str) -> Run | None:
     """The one run of the conversation that works or waits, if any."""
-    query = select(run.c.id).where(
-        run.c.conversation_id == conversation_id, run.c.status.in_(ACTIVE)
-    )
-    run_id = tx.execute(query).scalar_one_or_none()
-    return None if run_id is None else find(tx, Run, run_id)
+    row = tx.execute(ACTIVE_HERE, {"conversation": conversation_id}).one_or_none()
+    return None if row is None else as_value(Run, row)
 
 
 def get(tx: Connection, run_id: str) -> Run | None:
@@ -99,14 +113,15 @@ def get(tx: Connection, run_id: str) -> Run | None:
 
 def is_busy(tx: Connection, conversation_id: str) -> bool:
     """Whether a run of the conversation works, waits, or is about to start."""
-    busy = exists().where(
-        run.c.conversation_id == conversation_id, run.c.status.in_((*ACTIVE, "queued"))
-    )
-    return bool(tx.execute(select(busy)).scalar())
+    return bool(tx.execute(BUSY_HERE, {"conversation": conversation_id}).scalar())
 
 
 def due(tx: Connection, agents: Collection[str], kinds: Collection[str]) -> list[str]:
     """Ids of runs that a segment should be started for now."""
+    return ids(tx.execute(DUE, {"agents": [*agents], "kinds": [*kinds], "now": now()}))
+
+
+def _due() -> Select[Any]:
     queued, busy = run.alias(), run.alias()
     blocked = exists().where(
         busy.c.conversation_id == run.c.conversation_id, busy.c.status.in_(ACTIVE)
@@ -115,22 +130,24 @@ def due(tx: Connection, agents: Collection[str], kinds: Collection[str]) -> list
         queued.c.status == "queued",
         queued.c.position < run.c.position,
     )
-    query = (
+    return (
         select(run.c.id)
         .join(conversation, conversation.c.id == run.c.conversation_id)
         .where(
-            run.c.agent.in_(agents),
-            conversation.c.kind.in_(kinds),
+            run.c.agent.in_(bindparam("agents", expanding=True)),
+            conversation.c.kind.in_(bindparam("kinds", expanding=True)),
             run.c.status.in_(("queued", "ready", "working")),
             or_(
                 run.c.status == "ready",
-                (run.c.status == "working") & (run.c.lease < now()),
+                (run.c.status == "working") & (run.c.lease < bindparam("now")),
                 (run.c.status == "queued") & ~blocked,
             ),
         )
         .order_by(run.c.position)
     )
-    return ids(tx.execute(query))
+
+
+DUE = _due()
 
 
 def acquire(tx: Connection, run_id: str, owner: str, lease: float) -> Run | None:
@@ -221,10 +238,7 @@ def release(tx: Connection, owner: str) -> None:
 def _own(tx: Connection, run_id: str, owner: str) -> None:
     """Take the run, or say that this segment no longer owns it."""
     touch_run(tx, run_id)
-    query = select(run.c.id).where(
-        run.c.id == run_id, run.c.owner == owner, run.c.status == "working"
-    )
-    if tx.execute(query).one_or_none() is None:
+    if tx.execute(OWNED, {"run": run_id, "owner": owner}).one_or_none() is None:
         raise RunLost(f"run {run_id} was stopped or taken over")
 
 

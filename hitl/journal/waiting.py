@@ -2,13 +2,20 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, bindparam, case, func, select
 
 from hitl.journal.rows import fetch, now
 from hitl.journal.tables import WAITS, run
 from hitl.journal.tables import tool_request as request
 from hitl.journal.values import RequestStatus, ToolRequest
 
+# Built once, as in `rows`.
+WAITING = (
+    select(request)
+    .where(WAITS)
+    .order_by(request.c.asked_at, request.c.run_id, request.c.turn, request.c.place)
+)
+WAITING_HERE = WAITING.where(request.c.conversation_id == bindparam("conversation"))
 SINCE = func.coalesce(request.c.ended_at, request.c.asked_at)  # it waits
 
 
@@ -16,12 +23,11 @@ def pending(
     tx: Connection, *, conversation_id: str | None = None, limit: int | None = None, skip: int = 0
 ) -> list[ToolRequest]:
     """What waits for a person, oldest first, over all conversations or in one."""
-    query = select(request).where(WAITS)
-    if conversation_id is not None:
-        query = query.where(request.c.conversation_id == conversation_id)
-    order = (request.c.asked_at, request.c.run_id, request.c.turn, request.c.place)
-    query = query.order_by(*order).limit(limit).offset(skip)
-    return fetch(tx, ToolRequest, query)
+    query = WAITING if conversation_id is None else WAITING_HERE
+    if limit is not None or skip:
+        query = query.limit(limit).offset(skip)
+    here = {} if conversation_id is None else {"conversation": conversation_id}
+    return fetch(tx, ToolRequest, query, **here)
 
 
 def count_pending(tx: Connection, conversation_id: str | None = None) -> int:
