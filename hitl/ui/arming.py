@@ -255,8 +255,8 @@ def is_refused(request_id: str) -> bool:
 
 
 def redraw(request_id: str) -> None:
-    """After a click on a card: redraw what changed, and its buttons. Only for callbacks."""
-    live.redraw_what_changed(_fragment(request_id))
+    """After a click on a card: redraw the card, then what else changed. Only for callbacks."""
+    live.redraw_around(_fragment(request_id))
 
 
 def _fragment(request_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import string
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -79,13 +79,10 @@ def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
 def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     declared = facts(tool)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{text.label(request.tool)}**", width="content")
-        if declared.risk:
-            word, icon, color = RISKS[declared.risk]
-            st.badge(word, icon=icon, color=color)
-        if request.status == "pending":
-            _draw_waiting(request)
-        st.space("stretch")
+        # One element for all that can be text: the browser looks at each whenever one changes.
+        st.markdown("  ".join(_head_words(request, declared)))
+        if request.status == "pending" and request.expires_at is not None:
+            draw_countdown(request.id, request.asked_at, request.expires_at)
         draw_raw_call(request, tool)
     if declared.sentence:
         st.markdown(sentence(declared, in_sentence(request, tool)))
@@ -93,12 +90,15 @@ def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
         st.caption(f"Rule: {text.code(request.rule)}")
 
 
-def _draw_waiting(request: ToolRequest) -> None:
+def _head_words(request: ToolRequest, declared: ToolFacts) -> Iterator[str]:
+    """The tool, its risk, and for how long it has waited where nobody counts down."""
+    yield f"**{text.label(request.tool)}**"
+    if declared.risk:
+        word, icon, color = RISKS[declared.risk]
+        yield f":{color}-badge[{icon} {word}]"
     waited = time.time() - request.asked_at
-    if request.expires_at is not None:
-        draw_countdown(request.id, request.asked_at, request.expires_at)
-    elif waited >= 60:
-        st.caption(f"waiting for {duration(waited)}", width="content")
+    if request.status == "pending" and request.expires_at is None and waited >= 60:
+        yield f":gray[:small[waiting for {duration(waited)}]]"
 
 
 def sentence(declared: ToolFacts, arguments: dict[str, Any]) -> str:

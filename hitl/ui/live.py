@@ -261,6 +261,18 @@ def leave_it_to_the_news() -> bool:
     return False
 
 
+def redraw_around(here: str) -> None:
+    """Redraw the area that a fragment is in; the rest follows with the news of what was done.
+
+    So what a person looks at is there first. Only to be called by a widget's callback.
+    """
+    around = st.session_state.inside.get(here)
+    if around is None or not is_listening(_page()):
+        redraw_what_changed(here)
+    st.session_state.looked = {}
+    st.rerun([around])
+
+
 def _draw_once_more() -> None:
     """Let what was drawn since the last heartbeat be drawn again: a click can cut it short."""
     drawn, sure = st.session_state.drawn, st.session_state.sure
