@@ -20,7 +20,10 @@ SCENES = (*TOUR, *ASKED, *DECIDED)
 
 
 def main(target: Path, wanted: list[str]) -> None:
-    chosen = [scene for scene in SCENES if not wanted or scene.__name__ in wanted]
+    by_name = {scene.__name__: scene for scene in SCENES}
+    if unknown := [name for name in wanted if name not in by_name]:
+        sys.exit(f"No such scene: {', '.join(unknown)}. There are: {' '.join(by_name)}")
+    chosen = [by_name[name] for name in wanted] or SCENES
     with tempfile.TemporaryDirectory() as folder, open_studio(Path(folder), target) as studio:
         failed = [scene.__name__ for scene in chosen if not studio.tries(scene)]
     print(f"{len(list(target.glob('*.png')))} pictures in {target}")

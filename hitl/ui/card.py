@@ -78,9 +78,14 @@ def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
 
 def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     declared = facts(tool)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        gap="small",
+    ):
         # One element for all that can be text: the browser looks at each whenever one changes.
-        st.markdown("  ".join(_head_words(request, declared)))
+        st.markdown("  ".join(_head_words(request, declared)), width="content")
         if request.status == "pending" and request.expires_at is not None:
             draw_countdown(request.id, request.asked_at, request.expires_at)
         draw_raw_call(request, tool)
