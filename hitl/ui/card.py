@@ -36,8 +36,14 @@ def needs_card(request: ToolRequest) -> bool:
 
 def card_signature(request: ToolRequest) -> Hashable:
     """What a card shows, in short."""
-    minute = int(time.time() // 60) if request.status == "pending" else 0
-    return request.id, request.status, request.result, mode_of(request.id), minute
+    return request.id, request.status, request.result, mode_of(request.id), _waited(request)
+
+
+def _waited(request: ToolRequest) -> str:
+    """For how long it has waited, if that is worth saying and nobody counts down."""
+    waited = time.time() - request.asked_at
+    waits = request.status == "pending" and request.expires_at is None
+    return f"waiting for {duration(waited)}" if waits and waited >= 60 else ""
 
 
 def draw_card(request: ToolRequest, tool: AsyncBaseTool | None, said: str = "") -> None:
@@ -96,14 +102,13 @@ def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
 
 
 def _head_words(request: ToolRequest, declared: ToolFacts) -> Iterator[str]:
-    """The tool, its risk, and for how long it has waited where nobody counts down."""
+    """The tool, its risk, and for how long it has waited."""
     yield f"**{text.label(request.tool)}**"
     if declared.risk:
         word, icon, color = RISKS[declared.risk]
         yield f":{color}-badge[{icon} {word}]"
-    waited = time.time() - request.asked_at
-    if request.status == "pending" and request.expires_at is None and waited >= 60:
-        yield f":gray[:small[waiting for {duration(waited)}]]"
+    if waited := _waited(request):
+        yield f":gray[:small[{waited}]]"
 
 
 def sentence(declared: ToolFacts, arguments: dict[str, Any]) -> str:
