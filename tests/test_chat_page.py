@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from hitl.journal import conversations, runs
 from hitl.ui.office import desk
+from tests.postgres import Line
 
 APP = str(Path(__file__).parent.parent / "app.py")
 
@@ -46,3 +47,25 @@ def test_only_the_end_is_shown_until_older_messages_are_asked_for() -> None:
         next(button for button in page.button if button.label == "Show older").click().run()
     assert said(page) == [f"message {number}." for number in range(35)]
     assert "Show older" not in [button.label for button in page.button]
+
+
+def a_composer() -> None:
+    from hitl.ui import live
+    from hitl.ui.composer import draw_composer
+
+    live.begin()
+    draw_composer("c0ffee", "Addition Agent", can_send=True)
+    live.end()
+
+
+def test_the_box_is_there_though_the_database_went_away_before_it_was_drawn(
+    line: Line, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can go in the middle of a drawing, when the conversation above is there already."""
+    monkeypatch.setenv("HITL_DATABASE_URL", line.url_of(postgres_url))
+    desk()
+    line.cut()
+    page = AppTest.from_function(a_composer, default_timeout=60).run()
+    assert [box.placeholder for box in page.chat_input] == ["Message Addition Agent"]
+    assert not page.chat_input[0].disabled
+    line.restore()

@@ -1,10 +1,11 @@
 """The box to write in, and above it what was written but not sent."""
 
 from collections.abc import Hashable
+from contextlib import suppress
 
 import streamlit as st
 
-from hitl.errors import HitlError
+from hitl.errors import HitlError, JournalUnavailable
 from hitl.journal import Run, ToolRequest
 from hitl.ui import live, text
 from hitl.ui.clicks import click, go_to
@@ -25,8 +26,9 @@ def draw_composer(conversation_id: str, agent_name: str, can_send: bool) -> None
     def draw() -> None:
         waiting: list[ToolRequest] = []
         if conversation_id:
-            held, waiting, busy = _work(conversation_id)
-            _draw_work(held, waiting, busy)
+            with suppress(JournalUnavailable):  # even then nobody shall look for the box in vain
+                held, waiting, busy = _work(conversation_id)
+                _draw_work(held, waiting, busy)
         st.chat_input(
             _placeholder(agent_name, waiting),
             key="message",
