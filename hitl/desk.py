@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from llama_index.core.workflow import Event
+
 from hitl.edits import edited
 from hitl.errors import JournalUnavailable, NotFound, Refused
 from hitl.handler import ConversationHandler
@@ -266,9 +268,12 @@ class Desk(Views):
         """
         changed = threading.Event()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        unsubscribe = self.engine.bus.subscribe(
-            conversation_id, lambda _, event: None if event else changed.set()
-        )
+
+        def note(_: str, event: Event | None) -> None:
+            if event is None:  # the journal changed; a run's own events say nothing of its end
+                changed.set()
+
+        unsubscribe = self.engine.bus.subscribe(conversation_id, note)
         try:
             while self.is_busy(conversation_id):
                 left = deadline - time.monotonic()

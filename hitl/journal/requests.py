@@ -21,11 +21,10 @@ UNDECIDED: dict[str, Any] = dict.fromkeys(
     ("decision", "decided_at", "decided_by", "receipt", "receipt_sha256", "effective_at")
 )
 EARLIER = "the earlier rejection"
-IN_ORDER = (request.c.turn, request.c.place, request.c.asked_at, request.c.id)
 OF_RUNS = (  # built once, as in `rows`
     select(request)
     .where(request.c.run_id.in_(bindparam("runs", expanding=True)))
-    .order_by(*IN_ORDER)
+    .order_by(request.c.turn, request.c.place, request.c.asked_at, request.c.id)
 )
 
 
