@@ -24,12 +24,13 @@ def draw_agents() -> None:
     if not agents:
         folder = text.code(str(settings().agents_dir))
         st.info(f"No agent can be used. Put an agent file into {folder}.")
-        return live.listen()
+        live.listen()
+        return
     agent = agents[_choose(list(agents))]
     tried = tried_call(agent)
     _draw_agent(agent, _registry().files()[agent.name])
     draw_tools(agent, tried)
-    return live.listen(tried.run.conversation_id if tried else "")
+    live.listen(tried.run.conversation_id if tried else "")
 
 
 def _registry() -> Registry:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from hitl.llm import describe_llm
 from hitl.rules import Verb
 from hitl.ui import text
 from hitl.ui.changes import show_changes, what_differs
+from hitl.ui.clicks import go_to
 from hitl.ui.office import desk, registry, settings
 from hitl.ui.people import who
 
@@ -156,3 +158,10 @@ def go_where_asked() -> None:
         new_chat()
         st.session_state["chat"] = wanted
         st.query_params.from_dict({"chat": wanted})
+
+
+def go_if_it_began(new_chat_id: str) -> None:
+    """Open a chat that had not begun as far as its page knew, when the server was lost."""
+    with suppress(NotFound):
+        go_to(desk().conversation(new_chat_id).id)
+        st.rerun()

@@ -125,7 +125,9 @@ def _draw_queued(run: Run) -> None:
 
 
 def _submit(conversation_id: str, agent_name: str) -> None:
-    send(conversation_id, agent_name, st.session_state["message"])
+    message = st.session_state["message"]
+    if message.strip():  # blanks put back into the box could replace what was typed since
+        send(conversation_id, agent_name, message)
 
 
 @click

@@ -7,7 +7,7 @@ import streamlit as st
 from hitl.agents import AgentConfig
 from hitl.journal import Run, RunRecord
 from hitl.ui import live, text
-from hitl.ui.chat import Chat
+from hitl.ui.chat import Chat, go_if_it_began
 from hitl.ui.composer import draw_composer, send
 from hitl.ui.office import desk
 from hitl.ui.panel import draw_panel
@@ -29,7 +29,9 @@ def draw_conversation(chat: Chat) -> None:
     with said, st.container(key="said"):
         _draw_runs(chat)
     draw_composer(chat.id, chat.agent_name, chat.agent is not None)
-    live.listen(chat.id)
+    new_chat = "" if chat.id else st.session_state["new-chat"]
+    if shown_before := live.listen(chat.id, new_chat):
+        go_if_it_began(shown_before)
 
 
 def _draw_runs(chat: Chat) -> None:

@@ -83,7 +83,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 # After a restart the server knows none of the page's fragments and drops what they send; only
 # something outside of them can have the page drawn anew. It asks until that has happened, since
-# Streamlit's own connection may come back later than ours.
+# Streamlit's own connection may come back later than ours. With it comes which new chat the page
+# showed: that may have begun just before the end, and the address not know it yet.
 _start_over = st.components.v2.component(
     "hitl_start_over",
     html="<i hidden></i>",
@@ -95,7 +96,7 @@ export default function ({ data, setTriggerValue }) {
     const before = data.drawing
     const ask = () => {
       if (window.hitlDrawing !== before) return
-      setTriggerValue("again", ++count)
+      setTriggerValue("again", `${data.chat} ${++count}`)
       setTimeout(ask, 1000)
     }
     ask()
@@ -215,9 +216,16 @@ def _note_drawing(key: str, seen: Hashable) -> None:
         st.session_state.sure[key] = seen
 
 
-def listen(conversation_id: str = "") -> None:
-    """Hear of changes in a conversation, and of the number of requests that wait anywhere."""
+def listen(conversation_id: str = "", new_chat: str = "") -> str:
+    """Hear of changes in a conversation, and of the number of requests that wait anywhere.
 
+    Args:
+        conversation_id: the conversation that the page shows, if it has begun.
+        new_chat: the id that a new chat on the page will have once it begins.
+
+    Returns:
+        The new chat that the page showed when the connection was lost, if it asks to start over.
+    """
     key = f"ears-{conversation_id}"
 
     def heard() -> None:
@@ -241,8 +249,16 @@ def listen(conversation_id: str = "") -> None:
         )
 
     with st.container(key="ears-place", height=1, border=False):
-        _start_over(key="start-over", data={"drawing": secrets.token_hex(4)}, height=1)
+        data = {"drawing": secrets.token_hex(4), "chat": new_chat}
+        answer = _start_over(
+            key="start-over", data=data, on_again_change=_told_by_its_result, height=1
+        )
         body()
+    return str(answer.get("again") or "").partition(" ")[0]
+
+
+def _told_by_its_result() -> None:
+    """A new session calls nobody back; but a result only has what there is a callback for."""
 
 
 def _page() -> str:

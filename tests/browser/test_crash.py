@@ -10,7 +10,7 @@ from hitl.journal import Approve, RunAgain, RunRecord, conversations
 from hitl.verifying import verify
 from tests.browser.app_server import ROOT, AppServer, until
 from tests.browser.conftest import Visit
-from tests.browser.visitor import button, cards, say, waiting
+from tests.browser.visitor import approve, button, cards, conversation_id, say, waiting
 from tests.crash.points import LABELS
 from tests.openai_rules import violations_of_chat
 
@@ -126,3 +126,16 @@ def test_the_real_server_is_killed_there_and_nothing_is_lost_or_done_twice(
     server.start_again()
     settle(server)
     all_is_in_its_place(server)
+
+
+def test_a_message_stored_just_before_the_end_is_what_the_open_page_comes_back_to(
+    server: Doomed, visit: Visit
+) -> None:
+    """The page had not been told yet that its chat had begun."""
+    server.start_doomed("after begin")
+    page = visit(server.url)
+    say(page, "Run a 1")
+    server.died()
+    server.start_again()
+    approve(waiting(page).first)
+    assert conversation_id(page) == server.desk.recent()[0].id
