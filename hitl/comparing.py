@@ -25,6 +25,7 @@ from hitl.amounts import (
     days_in_words,
     numbers_in,
     read_number,
+    terms_in,
 )
 from hitl.standing import (
     LONGEST_PIECE,
@@ -130,6 +131,11 @@ class Text:
             number for number, start, end in numbers_in(self._lines) if self._is_free(start, end)
         )
         return frozenset(number for number in (*read, *free) if number is not None)
+
+    @cached_property
+    def terms(self) -> frozenset[Decimal]:
+        """The numbers of its sums."""
+        return frozenset(terms_in(self._lines))
 
     def _is_free(self, start: int, end: int) -> bool:
         return not self._is_in_name(self._lines, start, end)
@@ -266,6 +272,10 @@ class Wanted:
         if self.number is not None:
             return self.number in text.numbers
         return any(map(text.holds, self.forms))
+
+    def is_term_in(self, text: Text) -> bool:
+        """Whether it is a number of a sum there."""
+        return self.number in text.terms
 
     def is_all_of(self, text: Text) -> bool:
         """Whether nothing else stands there."""

@@ -14,7 +14,8 @@ The origins of a call are JSON data, by argument. They hold no value, so no secr
 - `"lookalike": true, "resembles": "user"` (or a tool's name): it looks like what stands there, and
   is not the same;
 - `"partial": true, "parts": […]`: a longer text that stands nowhere as a whole, with parts of it,
-  such as addresses, that do.
+  such as addresses, that do;
+- `"term": true, "parts": […]`: a number that stands only in a sum, such as 10 + 10.
 """
 
 import re
@@ -234,13 +235,19 @@ def _leaf_origin(leaf: Any, sources: Sequence[Source]) -> Origin:
     alike = (each for each in sources if origin == NEITHER or each.kind == "user")
     if twin := next((each for each in alike if wanted.resembles(each.compared)), None):
         return {**origin, "lookalike": True, "resembles": twin.name}
-    return origin if origin != NEITHER else _partial(leaf, sources)
+    if origin != NEITHER:
+        return origin
+    return _partial(leaf, sources) if isinstance(leaf, str) else _of_sum(wanted, sources)
 
 
-def _partial(leaf: Any, sources: Sequence[Source]) -> Origin:
+def _of_sum(wanted: Wanted, sources: Sequence[Source]) -> Origin:
+    """In whose sum a number stands, if it stands nowhere by itself."""
+    holder = next((each for each in sources if wanted.is_term_in(each.compared)), None)
+    return {**NEITHER, "term": True, "parts": [holder.origin]} if holder else NEITHER
+
+
+def _partial(leaf: str, sources: Sequence[Source]) -> Origin:
     """Which parts of a text stand somewhere, if it does not as a whole."""
-    if not isinstance(leaf, str):
-        return NEITHER
     text = evened(leaf)
     pieces, rows = _some(telling_pieces(text)), _some(word_rows(text.lower()))
     found = [_place(piece, sources, lambda text: text.pieces) for piece in pieces]

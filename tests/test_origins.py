@@ -18,6 +18,7 @@ from hitl.function_tools import as_tool
 from hitl.origins import Source, by_hand, every_argument_from_user, origins_of, sources_of
 from hitl.outcomes import ANSWERED, WORKED
 from hitl.toolcalls import RawCall, check_calls, checked_call
+from hitl.ui.origins import origin_in_words
 from tests.openai_server import Call
 from tests.scripted import asks
 from tests.stage import Stage, agent
@@ -200,6 +201,36 @@ def test_a_part_of_something_longer_is_not_found(words: str, value: Any):
 def test_a_number_stands_alone(words: str, value: Any):
     """Neither as a group of a longer one, nor in a sum, with a sign, a scale, or in doubt."""
     assert place(value, user(words)) == "neither"
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("What is 10 + 10?", 10),
+        ("What is 1,000 + 10.5?", 1000),
+        ("What is 1,000 + 10.5?", 10.5),
+        ("3×4*5", 4),
+        ("What is 10 - 5 plus 7?", 7),
+        ("2+2", 2.0),
+    ],
+)
+def test_a_number_in_a_sum_is_told_and_is_not_what_the_user_said(words: str, value: Any):
+    """Who writes 10 + 10 did not say 10, but an agent that adds did not make it up."""
+    found = origin(value, user(words))
+    assert found == {"from": "neither", "term": True, "parts": [{"from": "user"}]}
+    assert origin_in_words(found) == "in a sum in :material/person: the user's words"
+    assert not every_argument_from_user({"x": found})
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        *[("On 2026-03-05", 3), ("On 3/5/2026", 5), ("Call 555-12-34", 12), ("10 + 100", 1)],
+        *[("v1.10+3", 10), ("10 + 10", "10"), ("10 + 10", True), ("1.10 + 2", 10), ("a4 + 5b", 5)],
+    ],
+)
+def test_what_is_no_number_of_a_sum_is_from_neither(words: str, value: Any):
+    assert origin(value, user(words)) == {"from": "neither"}
 
 
 @pytest.mark.parametrize(
@@ -501,6 +532,9 @@ def test_origins_hold_no_value_so_no_secret(sources: Sequence[Source]):
         ("://1" * 125_000, [*range(100), "a1"]),
         (" $1" * 160_000, [*range(100), "$1 $"]),
         ("\n a" * 160_000, ["\n a" * 1_000 + "\n  a"] * 50),
+        ("1+" * 250_000, [*range(2, 200)]),
+        ("1 x " * 125_000, [*range(2, 200)]),
+        ("1.1," * 125_000, [*range(2, 200)]),
         ("a．" * 250_000, ["a．a", "a.b"] * 50),
     ],
 )

@@ -28,12 +28,18 @@ def origin_in_words(origin: Mapping[str, Any] | None, kind: Kind = "plain") -> s
         case "default":
             return ":material/tune: the tool's default"
         case "mixed":
-            return "mixed: " + "; ".join(map(origin_in_words, origin["parts"]))
+            return f"mixed: {_parts_in_words(origin)}"
+        case _ if origin.get("term"):
+            return f"in a sum in {_parts_in_words(origin)}"
         case _ if origin.get("partial"):
-            parts = "; ".join(map(origin_in_words, origin["parts"]))
+            parts = _parts_in_words(origin)
             return f":material/smart_toy: the agent's own words, with parts of {parts}"
         case _:
             return ":material/smart_toy: the agent's own words"
+
+
+def _parts_in_words(origin: Mapping[str, Any]) -> str:
+    return "; ".join(map(origin_in_words, origin["parts"]))
 
 
 def _said(origin: Mapping[str, Any]) -> str:
