@@ -175,12 +175,15 @@ class Segment:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    async def take_up(self) -> None:
+    async def take_up(self) -> RunRecord:
         """Begin: what was cut off runs again by itself, if it is declared to bear that."""
         record = await self.record()
-        for request in record.requests_of(record.run.turn):
-            if request.is_in_doubt and record.run.stopped_by is None:
-                await self._repeat_if_idempotent(record, request)
+        doubtful = [each for each in record.requests_of(record.run.turn) if each.is_in_doubt]
+        if not doubtful or record.run.stopped_by is not None:
+            return record
+        for request in doubtful:
+            await self._repeat_if_idempotent(record, request)
+        return await self.record()
 
     async def _repeat_if_idempotent(self, record: RunRecord, request: ToolRequest) -> None:
         tool = (await self.present_agent()).tool(request.tool)
@@ -232,14 +235,21 @@ class Segment:
     async def spoke(
         self, record: RunRecord, sent: list[ChatMessage], since: float, answer: Answer
     ) -> RunRecord:
-        """Write down a turn of the model: its message, its calls, what was sent and received."""
+        """Write down a turn of the model: its message, its calls, what was sent and received.
+
+        If only people can move the run on then, it is parked in the same transaction; but not
+        where the model may be about to be stopped.
+        """
         turn = record.run.turn + 1
         agent = await self.present_agent()
         sources = sources_of(record, self.history)
         calls = marked(record, check_calls(agent, answer.calls, turn, self.limits, sources))
         said = assistant_message(answer.text, answer.calls, calls)
         kept = self.model_call(turn, sent, since, answer=answer)
-        return await self._write_and_look(runs.speak, record.run, self.owner, said, calls, kept)
+        parks = self.parks and all(call.rejected_again is None for call in calls)
+        return await self._write_and_look(
+            runs.speak, record.run, self.owner, said, calls, kept, parks=parks
+        )
 
     def stop_if_it_insists(self, record: RunRecord) -> None:
         """End the run of a model that asks again and again for what was rejected.

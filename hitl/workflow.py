@@ -62,16 +62,18 @@ class HITLAgent(Workflow):
         super().__init__(**{"timeout": None, **options})
 
     @step
-    async def setup(self, ctx: Context, ev: StartEvent) -> LookEvent:
-        """Take up a run of the journal, or make a new one in memory.
+    async def setup(
+        self, ctx: Context, ev: StartEvent
+    ) -> LLMCallEvent | ToolCallEvent | LookEvent | None:
+        """Take up a run of the journal, or make a new one in memory, and begin.
 
         Raises:
             ValueError: if something required is None, or the LLM can't call functions.
         """
         segment = ev.get("segment") or await start_in_memory(ev)
         await ctx.store.set("segment", segment)
-        await segment.take_up()
-        return LookEvent()
+        move = next_move(await segment.take_up(), speaks=segment.speaks)
+        return _go_on(ctx, segment, move) if isinstance(move, Start | Speak) else LookEvent()
 
     @step
     async def speak_with_agent(
@@ -95,10 +97,12 @@ class HITLAgent(Workflow):
             raise
         record = await segment.spoke(record, sent, since, answer)
         ctx.write_event_to_stream(LookEvent())  # what streamed in is in the journal now
-        if record.run.status == "answered":
-            return StopEvent(result=_result(segment, record))
         for request in record.requests_of(record.run.turn):
             _announce(ctx, request)
+        if record.run.status == "answered":
+            return StopEvent(result=_result(segment, record))
+        if record.run.status == "waiting":
+            return StopEvent(result=Parked(segment.run_id))
         segment.stop_if_it_insists(record)
         return LookEvent()
 
@@ -137,14 +141,9 @@ class HITLAgent(Workflow):
         segment: Segment | None = await ctx.store.get("segment", default=None)
         if segment is None:  # somebody had news before the run was taken up; that looks anyway
             return None
-        record = await segment.record()
-        match next_move(record, speaks=segment.speaks):
-            case Start(approved):
-                for request in segment.to_start(approved):
-                    ctx.send_event(_tool_call(request))
-                return None
-            case Speak(turn):
-                return LLMCallEvent() if segment.may_speak(turn) else None
+        match next_move(await segment.record(), speaks=segment.speaks):
+            case Start() | Speak() as move:
+                return _go_on(ctx, segment, move)
             case WaitForTools() | Leave():
                 return None
             case WaitForPeople():
@@ -158,6 +157,15 @@ class HITLAgent(Workflow):
         if not segment.parks:
             return None
         return StopEvent(result=Parked(segment.run_id)) if await segment.park() else LookEvent()
+
+
+def _go_on(ctx: Context, segment: Segment, move: Start | Speak) -> LLMCallEvent | None:
+    """Send calls on their way, or let the model speak; each once, however often it is asked for."""
+    if isinstance(move, Speak):
+        return LLMCallEvent() if segment.may_speak(move.turn) else None
+    for request in segment.to_start(move.requests):
+        ctx.send_event(_tool_call(request))
+    return None
 
 
 async def _announce_anew(segment: Segment, ctx: Context, request_id: str) -> LookEvent:

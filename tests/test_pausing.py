@@ -238,6 +238,22 @@ def test_a_resumed_run_can_pause_again(play: Play, till: Till):
     assert till.paid == [1, 2]
 
 
+def test_what_waits_is_let_go_of_in_the_same_moment(play: Play, till: Till):
+    """A commit that asks leaves nothing to do: killed right after it, all is in its place."""
+    on = play(agent(till.tool()), asks(pay(1), pay(2)))
+    seen: list[str] = []
+
+    def look(touched: set[str]) -> None:
+        for conversation in touched:
+            for record in on.desk.transcript(conversation, limit=1):
+                seen.extend(record.run.status for each in record.requests if each.waits)
+
+    on.journal.listen(look)
+    _, run = on.send("Pay")
+    on.waiting(run, 2)
+    assert on.until(lambda: seen) == ["waiting", "waiting"]
+
+
 def test_free_calls_run_at_once_while_others_wait(play: Play, till: Till):
     on = play(
         agent(till.tool(), look, free="look"), asks(pay(1), Call("look", {"amount": 2})), "K."

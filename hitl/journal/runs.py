@@ -249,8 +249,12 @@ def speak(
     said: ChatMessage,
     calls: list[ToolCall],
     call: ModelCall,
+    parks: bool = False,
 ) -> None:
     """One turn of the model, whole or not at all: its message, its tool calls, and the record.
+
+    Args:
+        parks: let go of the run if now only people can move it on.
 
     Raises:
         RunLost: if the segment no longer owns the run, or the turn was already spoken.
@@ -270,11 +274,17 @@ def speak(
     model_calls.keep(tx, call)
     if not calls:
         _end(tx, run_row.id, "answered")
+    elif parks:
+        _let_go(tx, run_row.id)
 
 
 def park(tx: Connection, run_id: str, owner: str) -> bool:
     """Let go of a run that only people can move on; False if there is more to do."""
     _own(tx, run_id, owner)
+    return _let_go(tx, run_id)
+
+
+def _let_go(tx: Connection, run_id: str) -> bool:
     of_run = request.c.run_id == run_id
     return changes(
         tx,
