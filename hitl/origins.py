@@ -26,7 +26,10 @@ from typing import Any, Literal
 
 from llama_index.core.llms import ChatMessage, MessageRole
 
-from hitl.comparing import Text, Wanted, evened, telling_pieces, word_rows
+from hitl.comparing.lines import evened
+from hitl.comparing.pieces import telling_pieces, word_rows
+from hitl.comparing.searched import Text
+from hitl.comparing.wanted import Wanted
 from hitl.journal.values import RunRecord, ToolRequest
 from hitl.outcomes import read_outcome
 

@@ -13,7 +13,8 @@ from llama_index.core.llms import ChatMessage, MessageRole
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
-from hitl.comparing import Text, Wanted
+from hitl.comparing.searched import Text
+from hitl.comparing.wanted import Wanted
 from hitl.function_tools import as_tool
 from hitl.origins import Source, by_hand, every_argument_from_user, origins_of, sources_of
 from hitl.outcomes import ANSWERED, WORKED

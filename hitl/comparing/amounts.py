@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from hitl.standing import MINUS, stands_alone
+from hitl.comparing.standing import MINUS, stands_alone
 
 LONGEST_DIGITS = 60
 
