@@ -114,6 +114,10 @@ class ScriptedModel(FunctionCallingLLM):
     def say_next(self, *replies: Reply) -> None:
         self._left.extend(replies)
 
+    @property
+    def has_said_all(self) -> bool:
+        return not self._left
+
     def check(self) -> None:
         assert not self._failures, "; ".join(self._failures)
         assert not self._left, f"{len(self._left)} replies were never asked for: {self._left[0]!r}"

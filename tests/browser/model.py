@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from tests.browser.app_server import until
 from tests.openai_server import Body, Call, OpenAIServer, Reply
 
 Step = Reply | Callable[[Body], Reply]
@@ -62,7 +63,7 @@ class Model:
         failures, refused = self._mark[1:]
         assert not self.server.failures[failures:], self.server.failures[failures:]
         assert not self.server.refused[refused:], self.server.refused[refused:]
-        assert not self._replies, f"{len(self._replies)} replies were never asked for"
+        until(lambda: not self._replies, f"{len(self._replies)} replies to be asked for")
 
     def _next(self, body: Body) -> Reply:
         if not self._replies:
