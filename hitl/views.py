@@ -91,6 +91,10 @@ class Views:
         """
         return self.journal.read(conversations.record, run_id)
 
+    def versions(self, conversation_id: str) -> dict[str, int]:
+        """The version of each run of a conversation; another one with each change of the run."""
+        return self.journal.read(conversations.versions, conversation_id)
+
     def held(self, conversation_id: str) -> list[Run]:
         """Messages that wait for their author, or for the conversation to be free."""
         return self.journal.read(conversations.held, conversation_id)

@@ -15,6 +15,7 @@ from hitl.journal.values import ACTIVE, ENDED, Conversation, Run, RunRecord
 HIDDEN = ("held", "queued", "discarded")
 # Built once, as in `rows`.
 VERSION = select(run.c.version).where(run.c.id == bindparam("run"))
+VERSIONS = select(run.c.id, run.c.version).where(run.c.conversation_id == bindparam("conversation"))
 SAID = select(message).where(message.c.run_id.in_(bindparam("runs", expanding=True)))
 
 
@@ -201,6 +202,12 @@ def record_since(tx: Connection, run_id: str, known: RunRecord | None) -> RunRec
     """
     version = tx.execute(VERSION, {"run": run_id}).scalar_one_or_none() if known else None
     return known if known and version == known.run.version else record(tx, run_id)
+
+
+def versions(tx: Connection, conversation_id: str) -> dict[str, int]:
+    """The version of each run of a conversation; another one with each change of the run."""
+    rows = tx.execute(VERSIONS, {"conversation": conversation_id})
+    return {row.id: row.version for row in rows}
 
 
 def held(tx: Connection, conversation_id: str) -> list[Run]:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -113,6 +113,7 @@ def begin() -> None:
     st.session_state.sure = {}
     st.session_state.looked = {}
     st.session_state.inside = {}
+    st.session_state.kept = {}
     st.session_state.drawing = []
     st.session_state.whole = True
     memory().turn_over()
@@ -152,6 +153,12 @@ def once(key: Hashable, look: Callable[[], T]) -> T:
     if key not in looked:
         looked[key] = look()
     return looked[key]
+
+
+def kept() -> dict[str, Any]:
+    """What has been read and may be used for as long as the page stands, by whoever checks it."""
+    found: dict[str, Any] = st.session_state.kept
+    return found
 
 
 def area(key: str, signature: Callable[[], Hashable], draw: Callable[[], None]) -> None:

@@ -33,7 +33,21 @@ ENDINGS = {
 
 def record_of(run_id: str) -> RunRecord:
     """The run as it is now, read once for all that is compared or drawn of it."""
-    return live.once(("record", run_id), lambda: desk().record(run_id))
+    return live.once(("record", run_id), lambda: _record_of(run_id))
+
+
+def _record_of(run_id: str) -> RunRecord:
+    """The run, read again only if it has changed: most of a long conversation has not."""
+    known: RunRecord | None = live.kept().get(run_id)
+    if known is not None and _versions(known.run.conversation_id).get(run_id) == known.run.version:
+        return known
+    record = desk().record(run_id)
+    live.kept()[run_id] = record
+    return record
+
+
+def _versions(conversation_id: str) -> dict[str, int]:
+    return live.once(("versions", conversation_id), lambda: desk().versions(conversation_id))
 
 
 def run_signature(run_id: str) -> Hashable:
