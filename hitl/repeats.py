@@ -47,10 +47,11 @@ def _something_ran_since(record: RunRecord, rejection: ToolRequest) -> bool:
 
 
 def most_repeats(record: RunRecord) -> int:
-    """How often the model came back with one and the same rejected call, and was told so."""
-    repeated = [
-        request.earlier
-        for request in record.requests
-        if request.status == "rejected" and request.decision is None
-    ]
-    return max((repeated.count(earlier) for earlier in repeated), default=0)
+    """How often the model has come back with a rejected call that this turn asks for again."""
+    repeated = [each for each in record.requests if _is_answered_as_before(each)]
+    now = [each.earlier for each in repeated if each.turn == record.run.turn]
+    return max((sum(each.earlier == one for each in repeated) for one in now), default=0)
+
+
+def _is_answered_as_before(request: ToolRequest) -> bool:
+    return request.status == "rejected" and request.decision is None

@@ -22,14 +22,20 @@ FIRST = ("tests/test_restart.py", "tests/test_races.py", "tests/crash/")
 BROWSER = "tests/browser/"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has the browser for itself, the other runs the rest, file by file."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = BROWSER if file.startswith(BROWSER) else file
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), not _is_first(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker has the browser for itself, the other runs the rest, file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneBrowser(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if nodeid.startswith(BROWSER) else nodeid.partition("::")[0]
+
+    return OneBrowser(config, log)
 
 
 def _is_first(item: pytest.Item) -> bool:

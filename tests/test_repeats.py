@@ -86,6 +86,26 @@ def test_a_model_that_insists_five_times_is_stopped_with_a_clear_message(play: P
     assert till.paid == []
 
 
+def test_a_model_that_was_stopped_may_ask_for_something_else_after_retry(play: Play, till: Till):
+    """Also beside a call that needs nobody."""
+
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    other = asks(Call("pay", {"amount": 2}), Call("look", {}))
+    on = play(agent(till.tool(), look, free="look"), *[PAY] * 6, other, "Well then.")
+    _, run_id = on.send("Pay.")
+    on.reject(on.waiting(run_id)[0], "no")
+    on.ended(run_id, "failed")
+    on.desk.retry(run_id)
+    asked = on.waiting(run_id)[0]
+    assert asked.arguments == {"amount": 2}
+    on.reject(asked, "no")
+    on.ended(run_id)
+    assert till.paid == []
+
+
 def test_an_approval_with_other_arguments_tells_the_model_what_really_ran(play: Play, till: Till):
     on = play(agent(till.tool()), PAY, "Done.")
     _, run_id = on.send("Pay.")

@@ -18,10 +18,10 @@ GERMAN = re.compile(
     r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}(?:,[0-9]+)?|(?:\.[0-9]{3})+,[0-9]+)"
 )  # 1.000,50
 SWISS = re.compile(r"[1-9][0-9]{0,2}(?:['’][0-9]{3})+(?:\.[0-9]+)?")  # 1'000.50
-# 10 + 10, 3×4, 8 - 2 + 1; without blanks a dash or slash is rather a day, a range or a number.
+# 10 + 10, 3×4, 8 minus 2; a dash or slash is as often a range, a day, or between two things.
 SUM = re.compile(
-    r"(?<![\w.,'’])(?:[0-9][0-9.,'’]*(?: ?[+*×·÷] ?| [-−/x] | (?:plus|minus|times) ))+"
-    r"[0-9](?:[0-9.,'’]*[0-9])?(?!\w)"
+    r"(?<![\w.,'’])(?:[0-9][0-9.,'’]*(?: ?[+*×·÷] ?| x | (?:plus|minus|times) ))+"
+    r"[0-9](?:[0-9.,'’]*[0-9])?(?![.,'’]*\w)"
 )
 MONTHS = "january february march april may june july august september october november december"
 
@@ -73,13 +73,19 @@ def numbers_in(text: str) -> Iterator[tuple[Decimal, int, int]]:
             yield -number if is_negative else number, start - is_negative, end
 
 
-def terms_in(text: str) -> Iterator[Decimal]:
-    """The numbers of each sum: of 10 + 10 nobody said 10, yet it is no other number."""
-    for term in SUM.finditer(text):
-        for found in NUMBER.finditer(term[0]):
+def terms_in(text: str) -> Iterator[tuple[Decimal, int, int]]:
+    """The numbers of each sum that stands alone, with where the sum begins and ends.
+
+    Of 10 + 10 nobody said 10, yet an agent that adds did not make it up.
+    """
+    for sum_ in SUM.finditer(text):
+        start, end = sum_.span()
+        if not stands_alone(text, start, end):
+            continue
+        for found in NUMBER.finditer(sum_[0]):
             number = amount_of(found[0]) if len(found[0]) <= LONGEST_DIGITS else None
             if number is not None:
-                yield number
+                yield number, start, end
 
 
 def amount_of(written: str) -> Decimal | None:

@@ -118,7 +118,8 @@ class Text:
     @cached_property
     def terms(self) -> frozenset[Decimal]:
         """The numbers of its sums."""
-        return frozenset(terms_in(self._lines))
+        found = terms_in(self._lines)
+        return frozenset(number for number, start, end in found if self._is_free(start, end))
 
     def _is_free(self, start: int, end: int) -> bool:
         return not self._is_in_name(self._lines, start, end)
@@ -150,7 +151,7 @@ class Text:
         """Each few words in a row."""
         return frozenset(word_rows(self._small))
 
-    def compared_with(self, form: "Form") -> str:
+    def compared_with(self, form: Form) -> str:
         """What of it a form must be the same as."""
         match form.how:
             case How.EXACT:
@@ -160,7 +161,7 @@ class Text:
             case How.IN_ANY_CASE:
                 return self._small_lines
 
-    def holds(self, form: "Form") -> bool:
+    def holds(self, form: Form) -> bool:
         """Whether it stands there."""
         words = WORD.findall(form.said.lower())
         return all(map(self.words.__contains__, words)) and self._finds(

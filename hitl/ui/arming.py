@@ -36,7 +36,7 @@ span.waits i { width: 100%; animation: fill var(--moment) linear; }
     js="""
 const FAR = 8, LOOK = 50, RESIZING = 1000, AGAIN = 3000
 const page = (window.hitlArming ??=
-  { cards: new Map(), places: new WeakMap(), pressed: new Set(), count: 0, resizing: 0 })
+  { cards: new Map(), places: new WeakMap(), pressed: new Set(), count: 0 })
 
 // How far a box and all around it are scrolled; asked once per look for all that is in it.
 const scrolled = (box, known) => {
@@ -62,7 +62,7 @@ const hasMoved = (button, known) => {
   const now = place(button, known), before = page.places.get(button)
   const lies = before && apart(now.lies, before.lies), seen = before && apart(now.seen, before.seen)
   if (!before || lies > FAR || seen > FAR) page.places.set(button, now)
-  return !before || (lies > FAR && seen > FAR && performance.now() > page.resizing)
+  return !before || (lies > FAR && seen > FAR && !page.resized)
 }
 
 // What is calm, such as "Edit", decides nothing.
@@ -92,6 +92,8 @@ const look = () => {
     }
     giveBackFocus(card)
   }
+  // What a new size moved may be seen late: nobody looks while the page is drawn.
+  page.resized &&= performance.now() < page.resizing
   const all = [...page.cards.values()]
   tell(all.filter((card) => !card.alone))
   for (const card of all) if (card.alone) tell([card])
@@ -163,7 +165,9 @@ const start = () => {
   page.timer = setInterval(() => isDrawing() || page.look(), LOOK)
   if (page.started) return
   page.started = true
-  addEventListener("resize", () => { page.resizing = performance.now() + RESIZING })
+  addEventListener("resize", () => {
+    Object.assign(page, { resized: true, resizing: performance.now() + RESIZING })
+  })
   addEventListener("keydown", (event) => page.pressed.add(event.code), true)
   addEventListener("keyup", (event) => page.pressed.delete(event.code), true)
   addEventListener("blur", () => page.pressed.clear())

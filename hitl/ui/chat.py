@@ -9,11 +9,11 @@ from typing import Any
 import streamlit as st
 
 from hitl.agents import AgentConfig
-from hitl.errors import NotFound
+from hitl.errors import JournalUnavailable, NotFound
 from hitl.journal import Conversation
 from hitl.llm import describe_llm
 from hitl.rules import Verb
-from hitl.ui import text
+from hitl.ui import live, text
 from hitl.ui.changes import show_changes, what_differs
 from hitl.ui.clicks import go_to
 from hitl.ui.office import desk, registry, settings
@@ -160,8 +160,22 @@ def go_where_asked() -> None:
         st.query_params.from_dict({"chat": wanted})
 
 
-def go_if_it_began(new_chat_id: str) -> None:
-    """Open a chat that had not begun as far as its page knew, when the server was lost."""
-    with suppress(NotFound):
-        go_to(desk().conversation(new_chat_id).id)
-        st.rerun()
+def go_if_it_began(chat: Chat) -> None:
+    """Open the chat that the page showed when the server was lost, if it had begun by then.
+
+    While the database is away nobody knows; then the next drawing looks.
+    """
+    shown = live.shown_before()
+    with suppress(JournalUnavailable):
+        if shown and not chat.id and _has_begun(shown):
+            go_to(shown)
+            st.rerun()
+        live.forget_what_was_shown()
+
+
+def _has_begun(conversation_id: str) -> bool:
+    try:
+        desk().conversation(conversation_id)
+    except NotFound:
+        return False
+    return True

@@ -29,9 +29,8 @@ def draw_conversation(chat: Chat) -> None:
     with said, st.container(key="said"):
         _draw_runs(chat)
     draw_composer(chat.id, chat.agent_name, chat.agent is not None)
-    new_chat = "" if chat.id else st.session_state["new-chat"]
-    if shown_before := live.listen(chat.id, new_chat):
-        go_if_it_began(shown_before)
+    live.listen(chat.id, "" if chat.id else st.session_state["new-chat"])
+    go_if_it_began(chat)
 
 
 def _draw_runs(chat: Chat) -> None:

@@ -223,15 +223,13 @@ def _note_drawing(key: str, seen: Hashable) -> None:
         st.session_state.sure[key] = seen
 
 
-def listen(conversation_id: str = "", new_chat: str = "") -> str:
+def listen(conversation_id: str = "", new_chat: str = "") -> None:
     """Hear of changes in a conversation, and of the number of requests that wait anywhere.
 
     Args:
         conversation_id: the conversation that the page shows, if it has begun.
-        new_chat: the id that a new chat on the page will have once it begins.
-
-    Returns:
-        The new chat that the page showed when the connection was lost, if it asks to start over.
+        new_chat: the id that a new chat on the page will have once it begins. Where the page asks
+            to start over, `shown_before` is the one that it showed when the connection was lost.
     """
     key = f"ears-{conversation_id}"
 
@@ -261,7 +259,18 @@ def listen(conversation_id: str = "", new_chat: str = "") -> str:
             key="start-over", data=data, on_again_change=_told_by_its_result, height=1
         )
         body()
-    return str(answer.get("again") or "").partition(" ")[0]
+    if shown := str(answer.get("again") or "").partition(" ")[0]:
+        st.session_state["shown-before"] = shown
+
+
+def shown_before() -> str:
+    """The new chat that the page showed when the connection was lost; "" if it was none."""
+    return str(st.session_state.get("shown-before", ""))
+
+
+def forget_what_was_shown() -> None:
+    """It has been looked up."""
+    st.session_state.pop("shown-before", None)
 
 
 def _told_by_its_result() -> None:

@@ -60,10 +60,11 @@ class Model:
 
     def check(self) -> None:
         """Raise AssertionError if it was asked too much, too little, or what OpenAI refuses."""
+        left = len(self._replies)
+        until(lambda: not self._replies, f"{left} replies to be asked for")
         failures, refused = self._mark[1:]
         assert not self.server.failures[failures:], self.server.failures[failures:]
         assert not self.server.refused[refused:], self.server.refused[refused:]
-        until(lambda: not self._replies, f"{len(self._replies)} replies to be asked for")
 
     def _next(self, body: Body) -> Reply:
         if not self._replies:

@@ -36,6 +36,12 @@ new MutationObserver(() => {
 }).observe(document, { subtree: true, childList: true, attributes: true })
 """
 GROW = "document.querySelector('[data-testid=stMainBlockContainer]').style.paddingTop = '20rem'"
+# As Streamlit marks a page that is being drawn, for some milliseconds.
+DRAWS_FOR = """(moment) => {
+  const mark = document.body.appendChild(document.createElement("i"))
+  mark.dataset.testScriptState = "running"
+  setTimeout(() => { mark.remove(); window.drawn = performance.now() }, moment)
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +213,21 @@ def test_scrolling_and_resizing_disarm_nothing(app: AppServer, model: Model, vis
     looks = page.evaluate("performance.now()")
     page.wait_for_function("(before) => performance.now() > before + 1000", arg=looks)
     assert True not in noted(page)
+
+
+def test_resizing_while_the_page_is_drawn_disarms_nothing(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """A drawing can take longer than a new size is waited for, and nobody looks meanwhile."""
+    page = ask(visit, app, model, 1, 2, 3)
+    armed(page)
+    forget(page)
+    page.evaluate(DRAWS_FOR, 1500)
+    page.set_viewport_size({"width": 800, "height": 600})
+    page.wait_for_function("() => window.drawn > 0 && performance.now() > drawn + 500")
+    assert True not in noted(page)
+    page.evaluate(GROW)
+    expect(button(page, "Approve").first).to_be_disabled()
 
 
 def test_keyboards_focus_comes_back_to_a_button_that_moved(

@@ -222,3 +222,23 @@ def visit_when_it_listens(server: AppServer, visit: Visit) -> Page:
 
     until(lambda: server.health()[0] == 503, "the server to listen", START_SECONDS)
     return visit(server.url)
+
+
+def test_a_new_chat_that_starts_over_while_the_database_is_away_comes_back_whole(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    """It asks whether the chat that it showed had begun, which nobody can say then."""
+    page = visit(server.url)
+    expect(message_box(page)).to_be_enabled()
+    line.cut()
+    expect(banner(page)).to_have_count(1)
+    drawing = page.evaluate("hitlDrawing")
+    page.evaluate("hitlStartOver()")
+    page.wait_for_function("(before) => hitlDrawing !== before", arg=drawing)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(message_box(page)).to_have_count(1)
+    line.restore()
+    expect(banner(page)).to_have_count(0)
+    model.will(Reply("Hello."))
+    say(page, "Hi")
+    shows(page, "Hello.")

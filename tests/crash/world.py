@@ -62,7 +62,7 @@ def lab_agent() -> AgentConfig:
 
 
 def lab_model() -> ScriptedModel:
-    """Works on `Run <name>`: several calls at once, then one more, then an answer."""
+    """Works on `Run <name>`: several calls at once, two more, one that asks alone, an answer."""
 
     def script(messages: list[Any]) -> Reply:
         point(MODEL)
@@ -79,6 +79,8 @@ def lab_model() -> ScriptedModel:
                 Call("stamp", {"run": name, "n": 4}),
                 Call("pay", {"run": name, "n": 5}),
             )
+        if turns == 2:
+            return asks(Call("pay", {"run": name, "n": 6}))
         return "Done."
 
     return ScriptedModel(script=script)
