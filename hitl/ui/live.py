@@ -29,6 +29,11 @@ _ears = st.components.v2.component(
     html="<i hidden></i>",
     js="""
 export default function ({ data, parentElement, setTriggerValue }) {
+  // A drawing of the whole page can be lost on its way; then the page has not heard of the newest.
+  clearTimeout(window.hitlCheck)
+  window.hitlCheck = setTimeout(() => {
+    if (window.hitlDrawing !== data.drawing) window.hitlStartOver?.()
+  }, 3000)
   const all = (window.hitlEars ??= new WeakMap())
   const known = all.get(parentElement)
   if (known && known.url === data.url) {
@@ -93,7 +98,7 @@ export default function ({ data, setTriggerValue }) {
   window.hitlDrawing = data.drawing
   let count = 0
   window.hitlStartOver = () => {
-    const before = data.drawing
+    const before = window.hitlDrawing
     const ask = () => {
       if (window.hitlDrawing !== before) return
       setTriggerValue("again", `${data.chat} ${++count}`)
@@ -248,13 +253,15 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
                 "url": f"/api/live?c={conversation_id}&page={_page()}",
                 "heartbeat": HEARTBEAT_SECONDS * 1000,
                 "heard": st.session_state.get("heard", 0),
+                "drawing": st.session_state["whole-drawing"],
             },
             on_event_change=heard,
             height=1,
         )
 
     with st.container(key="ears-place", height=1, border=False):
-        data = {"drawing": secrets.token_hex(4), "chat": new_chat}
+        st.session_state["whole-drawing"] = secrets.token_hex(4)
+        data = {"drawing": st.session_state["whole-drawing"], "chat": new_chat}
         answer = _start_over(
             key="start-over", data=data, on_again_change=_told_by_its_result, height=1
         )

@@ -192,3 +192,17 @@ def test_conversation_is_whole_as_the_very_first_request(
     approve(waiting(page))
     shows(page, "Paid.")
     assert app.effects() == ["pay 5 Ada"]
+
+
+def test_a_drawing_of_the_whole_page_that_was_lost_is_made_again(
+    app: AppServer, visit: Visit
+) -> None:
+    """Streamlit can drop one on its way; what is there is not drawn again without need."""
+    page = visit(app.url)
+    expect(message_box(page)).to_be_enabled()
+    drawing, now = page.evaluate("[hitlDrawing, performance.now()]")
+    page.wait_for_function("(then) => performance.now() > then", arg=now + 14_000)
+    assert page.evaluate("hitlDrawing") == drawing
+    page.evaluate("hitlDrawing = 'an older one'")
+    page.wait_for_function("() => hitlDrawing !== 'an older one'")
+    expect(message_box(page)).to_be_enabled()
