@@ -1,5 +1,6 @@
 """A model that asks again for what was rejected: answered as before, or asked anew with a word."""
 
+from collections import Counter
 from dataclasses import replace
 
 from hitl.journal.values import RunRecord, ToolCall, ToolRequest, same
@@ -49,8 +50,9 @@ def _something_ran_since(record: RunRecord, rejection: ToolRequest) -> bool:
 def most_repeats(record: RunRecord) -> int:
     """How often the model has come back with a rejected call that this turn asks for again."""
     repeated = [each for each in record.requests if _is_answered_as_before(each)]
+    times = Counter(each.earlier for each in repeated)
     now = [each.earlier for each in repeated if each.turn == record.run.turn]
-    return max((sum(each.earlier == one for each in repeated) for one in now), default=0)
+    return max((times[earlier] for earlier in now), default=0)
 
 
 def _is_answered_as_before(request: ToolRequest) -> bool:

@@ -226,6 +226,12 @@ def test_resizing_while_the_page_is_drawn_disarms_nothing(
     page.set_viewport_size({"width": 800, "height": 600})
     page.wait_for_function("() => window.drawn > 0 && performance.now() > drawn + 500")
     assert True not in noted(page)
+    page.set_viewport_size({"width": 1280, "height": 1600})  # nothing scrolls, nothing makes good
+    resized = page.evaluate("performance.now()")
+    page.wait_for_function("(then) => performance.now() > then", arg=resized + 1500)
+    forget(page)
+    page.evaluate(GROW)
+    until(lambda: True in noted(page), "the buttons to be disabled again after a real move")
 
 
 def test_keyboards_focus_comes_back_to_a_button_that_moved(
