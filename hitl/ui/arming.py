@@ -76,7 +76,16 @@ const part = (card, name) => {
   return card[name] = document.querySelector(`.${key}`)
 }
 
+// Asked, not listened for: the event comes later than the first look at what the new size moved.
+const noteSize = () => {
+  const size = `${innerWidth} ${innerHeight}`
+  if (page.size && page.size !== size)
+    Object.assign(page, { resized: true, resizing: performance.now() + RESIZING })
+  page.size = size
+}
+
 const look = () => {
+  noteSize()
   const known = new Map()
   for (const card of [...page.cards.values()]) {
     if (!card.owner.isConnected) {
@@ -165,9 +174,6 @@ const start = () => {
   page.timer = setInterval(() => isDrawing() || page.look(), LOOK)
   if (page.started) return
   page.started = true
-  addEventListener("resize", () => {
-    Object.assign(page, { resized: true, resizing: performance.now() + RESIZING })
-  })
   addEventListener("keydown", (event) => page.pressed.add(event.code), true)
   addEventListener("keyup", (event) => page.pressed.delete(event.code), true)
   addEventListener("blur", () => page.pressed.clear())

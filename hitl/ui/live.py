@@ -88,24 +88,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 # After a restart the server knows none of the page's fragments and drops what they send; only
 # something outside of them can have the page drawn anew. It asks until that has happened, since
-# Streamlit's own connection may come back later than ours. With it comes which new chat the page
-# showed: that may have begun just before the end, and the address not know it yet.
+# Streamlit's own connection may come back later than ours. It may also come back earlier and draw
+# the page without being asked, in a new session. Either way the server is told which new chat the
+# page showed: that may have begun just before the end, and the address not know it yet.
 _start_over = st.components.v2.component(
     "hitl_start_over",
     html="<i hidden></i>",
     js="""
 export default function ({ data, setTriggerValue }) {
-  window.hitlDrawing = data.drawing
   let count = 0
-  window.hitlStartOver = () => {
+  const startOver = (shown) => {
     const before = window.hitlDrawing
     const ask = () => {
       if (window.hitlDrawing !== before) return
-      setTriggerValue("again", `${data.chat} ${++count}`)
+      setTriggerValue("again", `${shown.chat} ${++count}`)
       setTimeout(ask, 1000)
     }
     ask()
   }
+  const shown = window.hitlShown
+  window.hitlShown = data
+  window.hitlDrawing = data.drawing
+  window.hitlStartOver = () => startOver(data)
+  if (shown?.chat && shown.page !== data.page) startOver(shown)
 }
 """,
 )
@@ -261,7 +266,11 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
 
     with st.container(key="ears-place", height=1, border=False):
         st.session_state["whole-drawing"] = secrets.token_hex(4)
-        data = {"drawing": st.session_state["whole-drawing"], "chat": new_chat}
+        data = {
+            "drawing": st.session_state["whole-drawing"],
+            "page": _page(),
+            "chat": new_chat,
+        }
         answer = _start_over(
             key="start-over", data=data, on_again_change=_told_by_its_result, height=1
         )
