@@ -24,7 +24,7 @@ from pydantic import PrivateAttr
 from tests.openai_rules import violations_of_chat
 from tests.openai_server import Call
 
-DEADLINE = 10.0
+DEADLINE = 25.0
 
 
 class Gate:

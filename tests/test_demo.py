@@ -315,9 +315,9 @@ def test_off_script_it_says_what_it_is_and_offers_its_samples() -> None:
     ids=["empty", "digits", "padded"],
 )
 def test_empty_and_huge_messages_are_off_script_at_once(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert "scripted" in str(answer(ADDITION, user(text)).content)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_what_a_person_types_is_never_a_template() -> None:

@@ -190,13 +190,13 @@ for _ in range(500):
 def test_a_condition_that_can_not_be_evaluated_asks_at_once(rule, condition, arguments):
     said = rule.format(condition)
     policy = Policy.read([said, "allow"])
-    started = time.perf_counter()
+    started = time.process_time()
     ruling = policy.ruling(arguments)
 
     assert ruling.verb == "always_ask", "it might have denied, so no grant may answer"
     assert ruling.rule.startswith(f"{said} (could not be evaluated: ")
     assert ruling.rule.endswith(", so it asks)")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_what_could_not_be_evaluated_shows_no_value_as_it_may_be_secret():

@@ -26,7 +26,7 @@ from hitl.registry import Registry
 ROOT = Path(__file__).resolve().parents[2]
 TEST_AGENTS = Path(__file__).parent / "agents"
 START_SECONDS = 40
-DEADLINE = 10
+DEADLINE = 25
 
 
 def free_port() -> int:
