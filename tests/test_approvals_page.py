@@ -1,5 +1,6 @@
 """The approvals page: requests of this app and of other programs on the same journal."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hitl.desk import Desk
 from hitl.engine import Engine
 from hitl.ui.office import desk
 from tests.openai_server import Call
-from tests.scripted import ScriptedModel, asks
+from tests.scripted import DEADLINE, ScriptedModel, asks
 from tests.stage import OneAgent, Till, agent
 
 APP = str(Path(__file__).parent.parent / "app.py")
@@ -44,7 +45,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def open_page_with_a_request() -> AppTest:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while not desk().pending():
         assert time.monotonic() < deadline, "nothing was asked"
         time.sleep(0.01)
@@ -82,3 +83,14 @@ def test_tool_tried_by_hand_has_no_conversation_to_open() -> None:
     page = open_page_with_a_request()
     assert "to the poor" in said(page)
     assert links(page) == []
+
+
+def test_raw_call_is_sent_only_to_whoever_opens_it() -> None:
+    desk().try_tool("Clerk", "pay", {"amount": 5}, by="Ada")
+    page = open_page_with_a_request()
+    assert [each.value for each in page.code] == []
+    page.session_state[f"raw-{desk().pending()[0].id}"] = True
+    page.run()
+    assert [json.loads(each.value) for each in page.code] == [
+        {"tool": "pay", "arguments": {"amount": 5}}
+    ]

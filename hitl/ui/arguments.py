@@ -157,10 +157,17 @@ def draw_literal(data: str, language: str | None = None) -> None:
 
 
 def draw_raw_call(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
-    """The call as the model made it, a click away."""
-    with st.popover(
-        "Raw call", type="tertiary", icon=":material/data_object:", key=f"raw-{request.id}"
-    ):
+    """The call as the model made it, a click away; it is sent only to whoever opens it."""
+    whole = st.popover(
+        "Raw call",
+        type="tertiary",
+        icon=":material/data_object:",
+        key=f"raw-{request.id}",
+        on_change="rerun",
+    )
+    if not whole.open:
+        return
+    with whole:
         st.caption(f"Request {text.label(request.id)} · rule {text.code(request.rule or 'none')}")
         arguments = request.arguments
         if not st.session_state.get(f"reveal-{request.id}"):

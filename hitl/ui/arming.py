@@ -213,7 +213,7 @@ def draw_when_armed(request_id: str, draw: Callable[[bool], None], name: str = "
     """Draw the buttons of a card in a row, and redraw them alone once they can be clicked.
 
     Args:
-        request_id: of the card, whose foot has the key `foot-<request_id>`.
+        request_id: of the card.
         draw: draws the buttons, disabled unless it is passed True.
         name: of the card, for screen readers: its buttons are called like those of other cards.
     """
@@ -231,15 +231,15 @@ def draw_when_armed(request_id: str, draw: Callable[[bool], None], name: str = "
 
 def draw_in_dialog(name: str, draw: Callable[[bool], None]) -> None:
     """The same at the foot of a dialog, which is redrawn as a whole."""
-    with st.container(key=f"foot-{name}"):
-        _draw_row(name, draw, _hear_in_dialog)
+    _draw_row(name, draw, _hear_in_dialog)
 
 
 def _draw_row(
     request_id: str, draw: Callable[[bool], None], hear: Callable[[str], None], name: str = ""
 ) -> None:
     armed = is_armed(request_id)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    key = f"foot-{request_id}"
+    with st.container(key=key, horizontal=True, gap="small", vertical_alignment="center"):
         draw(armed)
         _watch(request_id, armed, hear, name)
 

@@ -71,15 +71,14 @@ def draw_card(request: ToolRequest, tool: AsyncBaseTool | None, said: str = "") 
 
 def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """What can be done, or was; on a wide page of the same height, so that nothing moves."""
-    with st.container(key=f"foot-{request.id}", gap="small"):
-        if request.status != "pending":
-            arming.disarm(request.id)  # if it comes to wait again, its buttons are new
-        if request.status == "pending":
-            ask(request, tool)
-        elif request.is_in_doubt:
-            ask_what_came_of_it(request, decider(request))
-        else:
-            tell(request)
+    if request.status != "pending":
+        arming.disarm(request.id)  # if it comes to wait again, its buttons are new
+    if request.status == "pending":
+        ask(request, tool)
+    elif request.is_in_doubt:
+        ask_what_came_of_it(request, decider(request))
+    else:
+        tell(request)
 
 
 def _draw_head(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
