@@ -158,19 +158,27 @@ def draw_literal(data: str, language: str | None = None) -> None:
 
 def draw_raw_call(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """The call as the model made it, a click away; it is sent only to whoever opens it."""
-    whole = st.popover(
-        "Raw call",
-        type="tertiary",
-        icon=":material/data_object:",
-        key=f"raw-{request.id}",
-        on_change="rerun",
-    )
-    if not whole.open:
-        return
-    with whole:
-        st.caption(f"Request {text.label(request.id)} · rule {text.code(request.rule or 'none')}")
-        arguments = request.arguments
-        if not st.session_state.get(f"reveal-{request.id}"):
-            arguments = masked(arguments, _secret(request, tool), MASK)
-        call = {"tool": request.tool, "arguments": arguments}
-        draw_literal(json.dumps(call, ensure_ascii=False, indent=2), "json")
+
+    @st.fragment(key=f"raw-call-{request.id}")
+    def body() -> None:
+        whole = st.popover(
+            "Raw call",
+            type="tertiary",
+            icon=":material/data_object:",
+            key=f"raw-{request.id}",
+            on_change="rerun",
+        )
+        if whole.open:
+            with whole:
+                _draw_call(request, tool)
+
+    body()
+
+
+def _draw_call(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
+    st.caption(f"Request {text.label(request.id)} · rule {text.code(request.rule or 'none')}")
+    arguments = request.arguments
+    if not st.session_state.get(f"reveal-{request.id}"):
+        arguments = masked(arguments, _secret(request, tool), MASK)
+    call = {"tool": request.tool, "arguments": arguments}
+    draw_literal(json.dumps(call, ensure_ascii=False, indent=2), "json")

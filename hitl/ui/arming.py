@@ -106,7 +106,8 @@ const look = () => {
   const all = [...page.cards.values()]
   tell(all.filter((card) => !card.alone))
   for (const card of all) if (card.alone) tell([card])
-  if (!all.length) page.timer = clearInterval(page.timer)
+  // What the size becomes while nobody looks moves no card that comes later.
+  if (!all.length) page.timer = page.size = clearInterval(page.timer)
 }
 
 const isDrawing = () => document.querySelector('[data-test-script-state="running"]')
@@ -311,7 +312,8 @@ def _hear_in_dialog(key: str) -> None:
 
 def _heard(key: str) -> list[str]:
     """The browser says of one or more cards that they have stood still, or moved; which ones."""
-    what, _, *requests = str(getattr(st.session_state.get(key), "news", "")).split()
+    words = str(getattr(st.session_state.get(key), "news", "")).split()
+    what, requests = "".join(words[:1]), words[2:]
     known = {each: stance for each, stance in _stances().items() if each in requests}
     now = time.monotonic()
     for stance in known.values():

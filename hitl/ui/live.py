@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 NOT_NOW = "Not now: the database can't be reached. Try again when it is back."
 HEARTBEAT_SECONDS = 10
+LONGEST_COUNT = 10
 NEVER = object()
 
 _ears = st.components.v2.component(
@@ -245,7 +246,8 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
 
     def heard() -> None:
         what, _, count = str(getattr(st.session_state.get(key), "event", "")).partition(" ")
-        st.session_state.heard = int(count or 0)
+        counted = count.isdecimal() and len(count) < LONGEST_COUNT
+        st.session_state.heard = int(count) if counted else 0
         if what == "beat":
             _draw_once_more()
         redraw_what_changed("ears")
@@ -275,7 +277,8 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
             key="start-over", data=data, on_again_change=_told_by_its_result, height=1
         )
         body()
-    if shown := str(answer.get("again") or "").partition(" ")[0]:
+    shown = str(answer.get("again") or "").partition(" ")[0]
+    if shown and shown.isascii():  # as our ids are; a page can be made to say anything
         st.session_state["shown-before"] = shown
 
 

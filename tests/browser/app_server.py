@@ -155,10 +155,14 @@ class AppServer:
 
     # Somebody else, on the same journal
 
+    @property
+    def database(self) -> Path:
+        return self.folder / "data" / "hitl.sqlite"
+
     @cached_property
     def desk(self) -> Desk:
         """A desk in this process: decides like another person on another server."""
-        journal = Journal(f"sqlite:///{self.folder / 'data' / 'hitl.sqlite'}")
+        journal = Journal(f"sqlite:///{self.database}")
         agents = Registry(Path(self.env.get("HITL_AGENTS_DIR", ROOT / "agents")))
         return Desk(journal, Engine(journal, agents, choose_llm=_no_model), agents)
 

@@ -244,6 +244,23 @@ def test_resizing_while_the_page_is_drawn_disarms_nothing(
     until(lambda: True in noted(page), "the buttons to be disabled again after a real move")
 
 
+def test_size_that_changed_while_nothing_waited_excuses_no_move(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """Nobody looked then; what a later card does is not the new size's doing."""
+    page = ask(visit, app, model, 1)
+    armed(page)
+    model.will(Reply("Paid."))
+    approve(waiting(page))
+    shows(page, "Paid.")
+    page.wait_for_function("() => !hitlArming.timer")
+    page.set_viewport_size({"width": 800, "height": 600})
+    model.will(pay(2))
+    say(page, "Pay 2")
+    page.wait_for_function("() => hitlArming.cards.size && hitlArming.size")
+    assert not page.evaluate("hitlArming.resized")
+
+
 def test_keyboards_focus_comes_back_to_a_button_that_moved(
     app: AppServer, model: Model, visit: Visit
 ) -> None:

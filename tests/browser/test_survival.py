@@ -1,6 +1,8 @@
 """Killed, restarted, asked for an inner page first, cut off from its model: nothing is lost."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -206,3 +208,50 @@ def test_a_drawing_of_the_whole_page_that_was_lost_is_made_again(
     page.evaluate("hitlDrawing = 'an older one'")
     page.wait_for_function("() => hitlDrawing !== 'an older one'")
     expect(message_box(page)).to_be_enabled()
+
+
+def test_a_message_is_sent_to_its_end_though_something_else_is_clicked_meanwhile(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """The chat begins while the page is asked for another drawing."""
+    sent: list[bytes] = []
+
+    def note(frame: bytes | str) -> None:
+        sent.append(frame if isinstance(frame, bytes) else frame.encode())
+
+    page = visit(app.url)
+    page.on("websocket", lambda socket: socket.on("framesent", note))
+    page.reload()
+    expect(message_box(page)).to_be_enabled()
+    model.will(Reply("Hello."))
+    with closing(sqlite3.connect(app.database, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")  # so that storing the message takes its time
+        say(page, "Hi")
+        name = page.get_by_role("textbox", name="Your name")
+        name.fill("Ada")
+        name.press("Enter")
+        until(lambda: any(b"Ada" in frame for frame in sent), "the name to be sent")
+        somebody.rollback()
+    shows(page, "Hello.")
+
+
+def test_what_a_page_was_made_to_say_harms_nobody(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """Whoever forges what our scripts send, with the browser's tools, still has a page."""
+    page = visit(app.url)
+    expect(message_box(page)).to_be_enabled()
+    for chat in (r"'\ud800'", "'../..'", "'x y z'"):
+        drawing = page.evaluate("hitlDrawing")
+        page.evaluate(f"hitlShown.chat = {chat}; hitlStartOver()")
+        page.wait_for_function("(before) => hitlDrawing !== before", arg=drawing)
+    expect(page.get_by_text("could not be shown")).to_have_count(0)
+    model.will(pay(7))
+    say(page, "Pay 7")
+    expect(waiting(page)).to_have_count(1)
+    for news in ("''", "'armed'", "'moved x y z'", r"'\ud800 1 \ud800'", "'9'.repeat(5000)"):
+        page.evaluate(f"hitlArming.cards.values().next().value.fire('news', {news})")
+    model.will(Reply("Paid."))
+    approve(waiting(page))
+    shows(page, "Paid.")
+    assert app.effects() == ["pay 7 Ada"]
