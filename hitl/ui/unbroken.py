@@ -1,8 +1,8 @@
 """What a click sets off is done to its end, whatever is clicked next.
 
 As soon as the next click is there, Streamlit breaks a script off where it uses `st.session_state`.
-In a callback that may be between what was stored and the note of where the page is to go: a chat has
-begun and its page never shows it. So the next click waits until the callbacks of the last are done.
+In a callback that may be between what was stored and the note of where the page is to go: a chat
+has begun and its page never shows it. So the next click waits until the last one's callbacks end.
 
 It needs `runner.fastReruns = false` in .streamlit/config.toml: else the next click is worked on at
 the same time, on the same state.
