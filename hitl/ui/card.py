@@ -71,11 +71,11 @@ def draw_card(request: ToolRequest, tool: AsyncBaseTool | None, said: str = "") 
 
 def _draw_foot(request: ToolRequest, tool: AsyncBaseTool | None) -> None:
     """What can be done, or was; on a wide page of the same height, so that nothing moves."""
-    if request.status != "pending":
-        arming.disarm(request.id)  # if it comes to wait again, its buttons are new
     if request.status == "pending":
         ask(request, tool)
-    elif request.is_in_doubt:
+        return
+    arming.disarm(request.id)  # if it comes to wait again, its buttons are new
+    if request.is_in_doubt:
         ask_what_came_of_it(request, decider(request))
     else:
         tell(request)

@@ -33,7 +33,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // A drawing of the whole page can be lost on its way; then the page has not heard of the newest.
   clearTimeout(window.hitlCheck)
   window.hitlCheck = setTimeout(() => {
-    if (window.hitlDrawing !== data.drawing) window.hitlStartOver?.()
+    if (window.hitlShown?.drawing !== data.drawing) window.hitlStartOver?.()
   }, 3000)
   const all = (window.hitlEars ??= new WeakMap())
   const known = all.get(parentElement)
@@ -99,9 +99,9 @@ _start_over = st.components.v2.component(
 export default function ({ data, setTriggerValue }) {
   let count = 0
   const startOver = (shown) => {
-    const before = window.hitlDrawing
+    const before = window.hitlShown.drawing
     const ask = () => {
-      if (window.hitlDrawing !== before) return
+      if (window.hitlShown.drawing !== before) return
       setTriggerValue("again", `${shown.chat} ${++count}`)
       setTimeout(ask, 1000)
     }
@@ -109,7 +109,6 @@ export default function ({ data, setTriggerValue }) {
   }
   const shown = window.hitlShown
   window.hitlShown = data
-  window.hitlDrawing = data.drawing
   window.hitlStartOver = () => startOver(data)
   if (shown?.chat && shown.page !== data.page) startOver(shown)
 }
@@ -242,7 +241,7 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
         new_chat: the id that a new chat on the page will have once it begins. Where the page asks
             to start over, `shown_before` is the one that it showed when the connection was lost.
     """
-    key = f"ears-{conversation_id}"
+    key, drawing = f"ears-{conversation_id}", secrets.token_hex(4)
 
     def heard() -> None:
         what, _, count = str(getattr(st.session_state.get(key), "event", "")).partition(" ")
@@ -260,19 +259,14 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
                 "url": f"/api/live?c={conversation_id}&page={_page()}",
                 "heartbeat": HEARTBEAT_SECONDS * 1000,
                 "heard": st.session_state.get("heard", 0),
-                "drawing": st.session_state["whole-drawing"],
+                "drawing": drawing,
             },
             on_event_change=heard,
             height=1,
         )
 
     with st.container(key="ears-place", height=1, border=False):
-        st.session_state["whole-drawing"] = secrets.token_hex(4)
-        data = {
-            "drawing": st.session_state["whole-drawing"],
-            "page": _page(),
-            "chat": new_chat,
-        }
+        data = {"drawing": drawing, "page": _page(), "chat": new_chat}
         answer = _start_over(
             key="start-over", data=data, on_again_change=_told_by_its_result, height=1
         )

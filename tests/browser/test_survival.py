@@ -202,11 +202,11 @@ def test_a_drawing_of_the_whole_page_that_was_lost_is_made_again(
     """Streamlit can drop one on its way; what is there is not drawn again without need."""
     page = visit(app.url)
     expect(message_box(page)).to_be_enabled()
-    drawing, now = page.evaluate("[hitlDrawing, performance.now()]")
+    drawing, now = page.evaluate("[hitlShown.drawing, performance.now()]")
     page.wait_for_function("(then) => performance.now() > then", arg=now + 14_000)
-    assert page.evaluate("hitlDrawing") == drawing
-    page.evaluate("hitlDrawing = 'an older one'")
-    page.wait_for_function("() => hitlDrawing !== 'an older one'")
+    assert page.evaluate("hitlShown.drawing") == drawing
+    page.evaluate("hitlShown.drawing = 'an older one'")
+    page.wait_for_function("() => hitlShown.drawing !== 'an older one'")
     expect(message_box(page)).to_be_enabled()
 
 
@@ -221,7 +221,6 @@ def test_a_message_is_sent_to_its_end_though_something_else_is_clicked_meanwhile
 
     page = visit(app.url)
     page.on("websocket", lambda socket: socket.on("framesent", note))
-    page.reload()
     expect(message_box(page)).to_be_enabled()
     model.will(Reply("Hello."))
     with closing(sqlite3.connect(app.database, isolation_level=None)) as somebody:
@@ -243,9 +242,9 @@ def test_what_a_page_was_made_to_say_harms_nobody(
     page = visit(app.url)
     expect(message_box(page)).to_be_enabled()
     for chat in (r"'\ud800'", "'../..'", "'x y z'"):
-        drawing = page.evaluate("hitlDrawing")
+        drawing = page.evaluate("hitlShown.drawing")
         page.evaluate(f"hitlShown.chat = {chat}; hitlStartOver()")
-        page.wait_for_function("(before) => hitlDrawing !== before", arg=drawing)
+        page.wait_for_function("(before) => hitlShown.drawing !== before", arg=drawing)
     expect(page.get_by_text("could not be shown")).to_have_count(0)
     model.will(pay(7))
     say(page, "Pay 7")
