@@ -4,6 +4,7 @@ import streamlit as st
 
 from hitl.errors import JournalUnavailable
 from hitl.ui import live, text
+from hitl.ui.clicks import draw_whole_page
 from hitl.ui.office import desk
 
 AWAY = "The database can't be reached; nothing is lost, and all goes on by itself when it is back."
@@ -43,7 +44,7 @@ def draw_banner(*, complete: bool) -> None:
         if trouble := _trouble():
             _banner(key="banner-text", data={"text": text.visible(trouble)}, height=1)
         elif not complete:
-            st.session_state["whole-page"] = True
+            draw_whole_page()
 
     with st.container(key="banner-place", height=1, border=False):
         live.area("banner", _trouble, draw)

@@ -66,6 +66,15 @@ def go_to(conversation_id: str) -> None:
     st.session_state["go-to"] = conversation_id
 
 
+def draw_whole_page() -> None:
+    """Have the whole page drawn next.
+
+    Also for callbacks outside of the page's parts: the browser sends a click that comes in the same
+    instant as news of a part together with that, and Streamlit then draws that part alone.
+    """
+    st.session_state["whole-page"] = True
+
+
 def follow_up() -> None:
     """Say and do what callbacks asked for; they can neither draw nor change the page."""
     if st.session_state.get("go-to") or st.session_state.pop("whole-page", False):

@@ -126,6 +126,7 @@ def begin() -> None:
     st.session_state.kept = {}
     st.session_state.drawing = []
     st.session_state.whole = True
+    st.session_state.pop("whole-page", None)
     memory().turn_over()
 
 
@@ -264,6 +265,8 @@ def listen(conversation_id: str = "", new_chat: str = "") -> None:
             on_event_change=heard,
             height=1,
         )
+        if not st.session_state.whole:
+            follow_up()
 
     with st.container(key="ears-place", height=1, border=False):
         data = {"drawing": drawing, "page": _page(), "chat": new_chat}

@@ -9,7 +9,7 @@ from hitl.errors import JournalUnavailable
 from hitl.journal import Approve, Decision, Reject, ToolRequest
 from hitl.ui import arming, live, text
 from hitl.ui.arguments import draw_arguments, facts, warn_of_origins
-from hitl.ui.clicks import click, say
+from hitl.ui.clicks import click, draw_whole_page, say
 from hitl.ui.deciding import LONGEST
 from hitl.ui.office import desk
 from hitl.ui.people import who
@@ -135,4 +135,4 @@ def _decide(what: str, ids: list[str]) -> None:
             was = "was" if others == 1 else "were"
             say(f"{others} of these {was} already decided by somebody else.")
     arming.disarm("many")
-    st.session_state["whole-page"] = True  # which also closes the dialog
+    draw_whole_page()  # which also closes the dialog

@@ -13,7 +13,7 @@ from hitl.journal import RunRecord, ToolRequest
 from hitl.ui import live, text
 from hitl.ui.arguments import draw_arguments, draw_literal
 from hitl.ui.card import card_signature, draw_card, needs_card
-from hitl.ui.clicks import click, go_to
+from hitl.ui.clicks import click, draw_whole_page, go_to
 from hitl.ui.details import show_details
 from hitl.ui.granted import draw_grant
 from hitl.ui.many import draw_many
@@ -205,4 +205,4 @@ def _button(word: str, icon: str, action: Callable[..., None] | None, *args: str
 @click
 def _retry(run_id: str) -> None:
     desk().retry(run_id)
-    st.session_state["whole-page"] = True
+    draw_whole_page()

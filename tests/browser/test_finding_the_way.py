@@ -24,6 +24,17 @@ from tests.browser.visitor import (
 )
 from tests.openai_server import Call, Reply
 
+# Lets a test say when news reach the page.
+EARS = """
+window.WebSocket = class extends WebSocket {
+  constructor(where, ...more) {
+    super(where, ...more)
+    if (String(where).includes("/api/live")) window.ears = this
+  }
+}
+"""
+WITH_NEWS = "(button) => { ears.onmessage(); button.click() }"
+
 
 def navigation(page: Page) -> str:
     return page.get_by_test_id("stSidebar").get_by_role("link", name=re.compile("^Approvals"))
@@ -151,3 +162,31 @@ def test_page_switch_and_back_keeps_the_conversation(
     sidebar.get_by_role("link", name="Chat").click()
     shows(page, "Remember me.")
     assert conversation_id(page) == wanted
+
+
+def test_click_in_the_instant_of_news_is_not_taken_for_a_part_of_it(
+    app: AppServer, model: Model, visit: Visit
+) -> None:
+    """The browser sends both in one message, of which Streamlit would draw the part alone."""
+    model.will(*(Reply(f"Answer {number}.") for number in range(11)))
+    page = visit(app.url, script=EARS)
+    for number in range(11):
+        say(page, "Hello.")
+        shows(page, f"Answer {number}.")
+    page.reload()
+
+    def click(name: str) -> None:
+        expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+        button(page, name).evaluate(WITH_NEWS)
+
+    shows(page, "Answer 10.")
+    expect(page.get_by_text("Answer 0.")).to_have_count(0)
+    click("Show older")
+    expect(page.get_by_text("Answer 0.")).to_have_count(1)
+    click("Try a change")
+    expect(page.get_by_role("dialog")).to_have_count(1)
+    button(page, "Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    click("New chat")
+    expect(page.get_by_text("Answer 10.")).to_have_count(0)
+    expect(message_box(page)).to_be_enabled()

@@ -20,7 +20,7 @@ from hitl.plain import IN_PROSE, visible
 from hitl.ui.text import is_short, shorten, value
 from tests.browser.app_server import AppServer, running
 from tests.browser.conftest import Visit
-from tests.browser.visitor import button, cards, message_box, shows
+from tests.browser.visitor import button, cards, shows
 from tests.hostile import ALL, DECEIVES, HARMLESS, HIDES
 
 AGENT = "Corpus"
@@ -140,13 +140,6 @@ def opened(visit: Visit, url: str, script: str = "") -> Page:
 def at_rest(page: Page) -> None:
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
-
-
-def show_older(page: Page) -> None:
-    """Once the page stands: while it is drawn it scrolls to its end, from under the pointer."""
-    expect(message_box(page)).to_be_enabled()
-    at_rest(page)
-    button(page, "Show older").click()
 
 
 # Prepared in the journal, as the engine would have
@@ -312,7 +305,7 @@ def test_conversation_shows_each_text_to_the_letter(
     """Message, unknown tool, arguments and their names, result, reason, decider, rule, errors."""
     conversation = corpus_app.desk.journal.write(a_conversation_of, texts)
     page = opened(visit, f"{corpus_app.url}/?chat={conversation}")
-    show_older(page)
+    button(page, "Show older").click()
     expect(cards(page)).to_have_count(2 * len(texts))
     at_rest(page)
     steps = page.locator("[class*='st-key-step-']")
@@ -333,7 +326,7 @@ def test_assistant_says_each_text_and_it_does_nothing(
 ) -> None:
     conversation = corpus_app.desk.journal.write(an_assistant_that_says, texts)
     page = opened(visit, f"{corpus_app.url}/?chat={conversation}")
-    show_older(page)
+    button(page, "Show older").click()
     expect(page.get_by_test_id("stChatMessage")).to_have_count(2 * len(texts))
     at_rest(page)
     assert_inert(page, markdown=True)
