@@ -16,11 +16,15 @@ class Memory:
     def __init__(self) -> None:
         self.is_away = False
         self._known: dict[Hashable, Any] = {}
-        self._before: dict[Hashable, Any] = {}
+        self._asked: set[Hashable] = set()
 
-    def turn_over(self) -> None:
-        """Begin to forget: what is not asked for until the next time is forgotten then."""
-        self._before, self._known = self._known, {}
+    def begin(self) -> None:
+        """A page begins to be drawn; what it asks for from now on is worth to be known."""
+        self._asked = set()
+
+    def settle(self) -> None:
+        """It is complete: forget what it did not ask for. One broken off forgets nothing."""
+        self._known = {key: self._known[key] for key in self._asked & self._known.keys()}
 
     def read(self, key: Hashable, read: Callable[[], T]) -> T:
         """What `read` returns, or returned last for this key.
@@ -28,6 +32,7 @@ class Memory:
         Raises:
             JournalUnavailable: if it never did.
         """
+        self._asked.add(key)
         if not self.is_away:
             try:
                 result = self._known[key] = read()
@@ -35,9 +40,7 @@ class Memory:
             except JournalUnavailable:
                 self.is_away = True
         if key not in self._known:
-            if key not in self._before:
-                raise JournalUnavailable("The database can't be reached.")
-            self._known[key] = self._before[key]
+            raise JournalUnavailable("The database can't be reached.")
         remembered: T = self._known[key]
         return remembered
 

@@ -327,9 +327,7 @@ def _heard(key: str) -> list[str]:
 
 
 def _redraw_buttons(requests: list[str]) -> None:
-    if not requests:
-        live.redraw_what_changed("ears")
     try:
-        st.rerun([_fragment(each) for each in requests])
+        live.redraw([_fragment(each) for each in requests] or ["ears"])
     except StreamlitAPIException:  # one is gone, being decided; the browser asks for the others
         live.redraw_what_changed("ears")

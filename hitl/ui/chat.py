@@ -15,7 +15,7 @@ from hitl.llm import describe_llm
 from hitl.rules import Verb
 from hitl.ui import live, text
 from hitl.ui.changes import show_changes, what_differs
-from hitl.ui.clicks import draw_whole_page, go_to
+from hitl.ui.clicks import go_to
 from hitl.ui.office import desk, registry, settings
 from hitl.ui.people import who
 
@@ -101,6 +101,7 @@ def draw_head(chat: Chat) -> None:
     for problem in registry().errors():
         st.error(text.words(str(problem)), icon=":material/description:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.session_state["agent-of-chat"] = chat.agent_name
         if chat.agent_name in names:
             st.session_state["agent"] = chat.agent_name
         st.selectbox(
@@ -113,31 +114,20 @@ def draw_head(chat: Chat) -> None:
             on_change=_choose_agent,
         )
         st.space("stretch")
-        if chat.agent:
-            st.button(
-                "Try a change", icon=":material/tune:", type="tertiary", on_click=_try_a_change
-            )
-        st.button("New chat", icon=":material/add:", on_click=_leave)
-    if st.session_state.pop("try-a-change", False) and chat.agent:
-        show_changes(chat.id, chat.agent_name)
+        if chat.agent and st.button("Try a change", icon=":material/tune:", type="tertiary"):
+            show_changes(chat.id, chat.agent_name)
+        st.button("New chat", icon=":material/add:", on_click=new_chat)
     if chat.agent:
         _draw_policy(chat.agent, chat.changes)
 
 
 def _choose_agent() -> None:
     chosen = st.session_state["agent"]
-    _leave()
-    st.query_params["agent"] = chosen
-
-
-def _leave() -> None:
+    if chosen == st.session_state.get("agent-of-chat"):
+        return  # Streamlit takes what a page says that is being left for something new
+    st.session_state["agent-of-chat"] = chosen
     new_chat()
-    draw_whole_page()
-
-
-def _try_a_change() -> None:
-    st.session_state["try-a-change"] = True
-    draw_whole_page()
+    st.query_params["agent"] = chosen
 
 
 def _draw_policy(agent: AgentConfig, changes: dict[str, Any]) -> None:

@@ -67,11 +67,7 @@ def go_to(conversation_id: str) -> None:
 
 
 def draw_whole_page() -> None:
-    """Have the whole page drawn next.
-
-    Also for callbacks outside of the page's parts: the browser sends a click that comes in the same
-    instant as news of a part together with that, and Streamlit then draws that part alone.
-    """
+    """Have the whole page drawn next."""
     st.session_state["whole-page"] = True
 
 

@@ -8,7 +8,6 @@ from hitl.agents import AgentConfig
 from hitl.journal import Run, RunRecord
 from hitl.ui import live, text
 from hitl.ui.chat import Chat, go_if_it_began
-from hitl.ui.clicks import draw_whole_page
 from hitl.ui.composer import draw_composer, send
 from hitl.ui.office import desk
 from hitl.ui.panel import draw_panel
@@ -60,7 +59,6 @@ def _window(chat: Chat) -> list[RunRecord]:
 
 def _show_older() -> None:
     st.session_state["older"] = int(st.session_state.get("older", 0)) + 2 * WINDOW
-    draw_whole_page()
 
 
 def _draw_slot(chat: Chat, after: int, slot: int) -> None:

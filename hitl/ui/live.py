@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from hitl.errors import HitlError, JournalUnavailable
 from hitl.memory import Memory, remembering
@@ -127,7 +128,7 @@ def begin() -> None:
     st.session_state.drawing = []
     st.session_state.whole = True
     st.session_state.pop("whole-page", None)
-    memory().turn_over()
+    memory().begin()
 
 
 def end() -> None:
@@ -303,7 +304,7 @@ def leave_it_to_the_news() -> bool:
     What it set off is then drawn once, when it has come to rest or a tenth of a second later,
     instead of twice. Only to be called by a widget's callback.
     """
-    if is_listening(_page()):
+    if _draws_parts() and is_listening(_page()):
         st.rerun(["ears"])
         return True
     return False
@@ -317,8 +318,24 @@ def redraw_around(here: str) -> None:
     around = st.session_state.inside.get(here)
     if around is None or not is_listening(_page()):
         redraw_what_changed(here)
+        return
     st.session_state.looked = {}
-    st.rerun([around])
+    redraw([around])
+
+
+def redraw(parts: list[str]) -> None:
+    """Have these parts drawn, and no more than these. Only to be called by a widget's callback.
+
+    Where the whole page is to be drawn, or another one, that is left as it is.
+    """
+    if _draws_parts():
+        st.rerun(parts)
+
+
+def _draws_parts() -> bool:
+    """Whether what the browser asked for concerns parts of the page alone."""
+    run = get_script_run_ctx()
+    return run is not None and bool(run.fragment_ids_this_run)
 
 
 def _draw_once_more() -> None:
@@ -342,7 +359,7 @@ def redraw_what_changed(here: str) -> None:
     # What a person waits for first.
     stale.sort(key=lambda key: not key.startswith(("slot-", "card-")))
     drawn_anyway = _is_part_of(here, stale)
-    st.rerun([*(key for key in stale if key != here), *([] if drawn_anyway else [here])])
+    redraw([*(key for key in stale if key != here), *([] if drawn_anyway else [here])])
 
 
 def _is_part_of(key: str, areas: list[str]) -> bool:

@@ -8,8 +8,8 @@ import streamlit as st
 from llama_index.core.tools import AsyncBaseTool
 
 from hitl.agents import AgentConfig
-from hitl.errors import NotFound
-from hitl.journal import RunRecord, ToolRequest
+from hitl.errors import JournalUnavailable, NotFound
+from hitl.journal import Run, RunRecord, ToolRequest
 from hitl.ui import live, text
 from hitl.ui.arguments import draw_arguments, draw_literal
 from hitl.ui.card import card_signature, draw_card, needs_card
@@ -39,11 +39,18 @@ def record_of(run_id: str) -> RunRecord:
 def _record_of(run_id: str) -> RunRecord:
     """The run, read again only if it has changed: most of a long conversation has not."""
     known: RunRecord | None = live.kept().get(run_id)
-    if known is not None and _versions(known.run.conversation_id).get(run_id) == known.run.version:
+    if known is not None and _is_as_it_was(known.run):
         return known
     record = desk().record(run_id)
     live.kept()[run_id] = record
     return record
+
+
+def _is_as_it_was(run: Run) -> bool:
+    try:
+        return _versions(run.conversation_id).get(run.id) == run.version
+    except JournalUnavailable:  # then it is as it was seen last
+        return True
 
 
 def _versions(conversation_id: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ from hitl.ui.guard import NOT_ALONE, Gate, SecurityHeaders, may_serve
 from hitl.ui.listening import listens
 from hitl.ui.nodelay import send_at_once
 from hitl.ui.office import desk, settings
-from hitl.ui.unbroken import let_callbacks_end
+from hitl.ui.unbroken import do_all_that_is_asked
 
 PATIENCE_SECONDS = 0.1
 RETRY_SECONDS = 2.0
@@ -38,7 +38,7 @@ def build() -> dict[str, Any]:
     address = st.get_option("server.address")
     if not may_serve(address):
         sys.exit(NOT_ALONE.format(address=address or "all addresses"))
-    let_callbacks_end()
+    do_all_that_is_asked()
     return {
         "lifespan": lifespan,
         "routes": [Route("/healthz", healthz), WebSocketRoute("/api/live", live)],

@@ -33,7 +33,9 @@ def main() -> None:
         with live.as_last_seen():
             complete = guarded(lambda: _draw(page))
             draw_banner(complete=complete)
-        if not complete:
+        if complete:
+            live.memory().settle()
+        else:
             live.listen()
     finally:
         live.end()

@@ -1,24 +1,41 @@
-"""What a click sets off is done to its end, whatever is clicked next.
+"""What a browser asks for is done, to its end and all of it, whatever it asks for meanwhile.
 
-As soon as the next click is there, Streamlit breaks a script off where it uses `st.session_state`.
-In a callback that may be between what was stored and the note of where the page is to go: a chat
-has begun and its page never shows it. So the next click waits until the last one's callbacks end.
+Streamlit loses some of that, in three ways, and offers no setting against them; so three of its
+methods are replaced here:
+
+- **Broken off.** As soon as the next click is there, Streamlit stops a script where it uses
+  `st.session_state`. In a callback that may be between what was stored and the note of where the
+  page is to go: a chat has begun and its page never shows it. Now callbacks come to their end.
+- **Left out.** What changes in the same instant comes as one message, which names one part of the
+  page: a click beside news would be drawn as if it were in the news' part, and do nothing. Now each
+  part is drawn of which something has changed.
+- **Led back.** What asks for a part names the page that the part is on. Behind a click on a link it
+  would lead back to the page that is being left. Now only a link changes the page.
 
 It needs `runner.fastReruns = false` in .streamlit/config.toml: else the next click is worked on at
 the same time, on the same state.
 """
 
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
-from streamlit.runtime.state import SafeSessionState
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+from streamlit.runtime.state import SafeSessionState, SessionState
 
 
-def let_callbacks_end() -> None:
-    """Once per process, before the first visit."""
+def do_all_that_is_asked() -> None:
+    """Replace the three methods. Once per process, before the first visit."""
+    if not hasattr(SafeSessionState.on_script_will_rerun, "__wrapped__"):
+        _let_callbacks_end()
+        _draw_what_was_left_out()
+        _never_lead_back()
+
+
+def _let_callbacks_end() -> None:
     begin = SafeSessionState.on_script_will_rerun
-    if hasattr(begin, "__wrapped__"):
-        return
 
     @wraps(begin)
     def unbroken(state: SafeSessionState, *args: Any, **kwargs: Any) -> None:
@@ -31,3 +48,72 @@ def let_callbacks_end() -> None:
             object.__setattr__(state, "_yield_callback", look)
 
     SafeSessionState.on_script_will_rerun = unbroken  # type: ignore[assignment, method-assign]
+
+
+def _draw_what_was_left_out() -> None:
+    call = SessionState._call_callbacks
+
+    @wraps(call)
+    def complete(state: SessionState, **replayed: Any) -> None:
+        run, message = get_script_run_ctx(), state._current_interaction_widget_states
+        left_out = _left_out(state, run) if run else set()
+        call(state, **replayed)
+        if not run or not run.script_requests or not left_out:
+            return
+        here = run.fragment_ids_this_run or []
+        parts = [] if None in left_out else [*here, *(part for part in left_out if part)]
+        run.script_requests.request_rerun(
+            RerunData(
+                query_string=run.query_string,
+                page_script_hash=run.page_script_hash,
+                fragment_id_queue=parts,
+                is_fragment_scoped_rerun=bool(parts),  # instead of what would be drawn now
+                replay_trigger_states=message,  # so that it still sees its clicks
+                cached_message_hashes=run.cached_message_hashes,
+                context_info=run.context_info,
+            )
+        )
+
+    SessionState._call_callbacks = complete  # type: ignore[assignment, method-assign]
+
+
+def _left_out(state: SessionState, run: ScriptRunContext) -> set[str | None]:
+    """The parts in which something has changed and which this run would not draw.
+
+    None for what is in no part; a run of the whole page leaves nothing out.
+    """
+    drawn = run.fragment_ids_this_run
+    if not drawn:
+        return set()
+    known = state._new_widget_state.widget_metadata
+    changed = [each for each in state._new_widget_state if state._widget_changed(each)]
+    parts = {known[each].fragment_id for each in changed if each in known}
+    inside = run.fragment_storage.has_ancestor_in
+    return {part for part in parts if not part or not (part in drawn or inside(part, drawn))}
+
+
+def _never_lead_back() -> None:
+    request = ScriptRequests._request_rerun_locked
+
+    @wraps(request)
+    def on_the_way(requests: ScriptRequests, new: RerunData) -> bool:
+        last = requests._rerun_data  # what waits to be run, or runs
+        page = last.page_script_hash
+        if page and page != new.page_script_hash and _stays(new):
+            new = replace(
+                new,
+                page_script_hash=page,
+                page_name=last.page_name,
+                query_string=last.query_string,
+            )
+        return request(requests, new)
+
+    ScriptRequests._request_rerun_locked = on_the_way  # type: ignore[assignment, method-assign]
+
+
+def _stays(new: RerunData) -> bool:
+    """Whether it asks for a part of the page that is there, or for this page once more."""
+    if new.fragment_id or new.fragment_id_queue:
+        return True
+    run = get_script_run_ctx(suppress_warning=True)  # None in the thread that hears the browser
+    return run is not None and new.page_script_hash == run.page_script_hash

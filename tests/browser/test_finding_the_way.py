@@ -1,8 +1,10 @@
 """Pages, addresses, the list of conversations, and the approvals over all of them."""
 
 import re
+from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.app_server import AppServer
 from tests.browser.conftest import Visit
@@ -34,6 +36,7 @@ window.WebSocket = class extends WebSocket {
 }
 """
 WITH_NEWS = "(button) => { ears.onmessage(); button.click() }"
+Instant = tuple[Page, Callable[[Locator], None]]
 
 
 def navigation(page: Page) -> str:
@@ -164,29 +167,98 @@ def test_page_switch_and_back_keeps_the_conversation(
     assert conversation_id(page) == wanted
 
 
-def test_click_in_the_instant_of_news_is_not_taken_for_a_part_of_it(
-    app: AppServer, model: Model, visit: Visit
-) -> None:
-    """The browser sends both in one message, of which Streamlit would draw the part alone."""
-    model.will(*(Reply(f"Answer {number}.") for number in range(11)))
+@pytest.fixture
+def instant(app: AppServer, visit: Visit) -> Instant:
+    """A page, and how to click there in the instant of news.
+
+    The browser sends both in one message, of which Streamlit would draw the part alone.
+    """
     page = visit(app.url, script=EARS)
+    page.wait_for_function("() => window.ears")
+
+    def click(what: Locator) -> None:
+        expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+        what.evaluate(WITH_NEWS)
+
+    return page, click
+
+
+def test_click_in_the_instant_of_news_is_not_taken_for_a_part_of_it(
+    instant: Instant, model: Model
+) -> None:
+    page, click = instant
+    model.will(*(Reply(f"Answer {number}.") for number in range(11)))
     for number in range(11):
         say(page, "Hello.")
         shows(page, f"Answer {number}.")
+    click(button(page, "Details").last)  # in a part of the page
+    expect(page.get_by_role("dialog")).to_contain_text("Model call 1")
+    click(page.get_by_role("switch", name="Reveal secrets"))
+    expect(page.get_by_role("switch", name="Reveal secrets")).to_be_checked()
+    button(page, "Close").click()
     page.reload()
-
-    def click(name: str) -> None:
-        expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
-        button(page, name).evaluate(WITH_NEWS)
-
     shows(page, "Answer 10.")
     expect(page.get_by_text("Answer 0.")).to_have_count(0)
-    click("Show older")
+    click(button(page, "Show older"))
     expect(page.get_by_text("Answer 0.")).to_have_count(1)
-    click("Try a change")
-    expect(page.get_by_role("dialog")).to_have_count(1)
+    click(button(page, "Details").first)  # in none
+    expect(page.get_by_role("dialog")).to_contain_text("Model call 1")
     button(page, "Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    click("New chat")
+    click(button(page, "Try a change"))
+    expect(page.get_by_role("dialog")).to_have_count(1)
+    prompt = page.get_by_role("dialog").get_by_label("System prompt")
+    prompt.fill("You are a poet.")
+    prompt.press("Tab")
+    click(button(page.get_by_role("dialog"), "Use this"))
+    shows(page, "Prompt changed")
+    click(button(page, "New chat"))
     expect(page.get_by_text("Answer 10.")).to_have_count(0)
     expect(message_box(page)).to_be_enabled()
+
+
+def test_card_and_summary_open_in_the_instant_of_news(instant: Instant, model: Model) -> None:
+    page, click = instant
+    model.will(pay(1, 2))
+    say(page, "Pay 1 and 2")
+    expect(waiting(page)).to_have_count(2)
+    click(button(waiting(page).first, "Raw call"))
+    expect(page.get_by_text('"amount": 1')).to_be_visible()
+    page.keyboard.press("Escape")
+    click(button(waiting(page).first, "Edit"))
+    expect(waiting(page).first.get_by_label("amount")).to_have_count(1)
+    click(button(page, "Reject all"))
+    summary = page.get_by_role("dialog")
+    expect(button(summary, "Reject 2 requests")).to_be_enabled()
+    model.will(Reply("Not then."))
+    click(button(summary, "Reject 2 requests"))
+    shows(page, "Not then.")
+
+
+@pytest.mark.parametrize(
+    "at_once",
+    [
+        "(link) => { ears.onmessage(); link.click() }",
+        "(link) => { link.click(); ears.onmessage() }",
+        "(link) => { ears.onmessage(); setTimeout(() => link.click(), 5) }",
+        "(link) => { ears.onmessage(); setTimeout(() => link.click(), 20) }",
+    ],
+)
+def test_news_never_lead_back_to_the_page_that_is_being_left(
+    app: AppServer, model: Model, visit: Visit, at_once: str
+) -> None:
+    page = visit(app.url, script=EARS)
+    model.will(Reply("Hello."))
+    say(page, "Hi")
+    shows(page, "Hello.")
+    chat = page.get_by_test_id("stSidebar").get_by_role("link", name="Chat")
+    page.wait_for_function("() => window.ears")
+    for _ in range(3):
+        for link in (navigation(page), chat):
+            expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+            expect(link).to_have_count(1)
+            link.evaluate(at_once)
+            if link is chat:
+                shows(page, "Hello.")
+            else:
+                expect(page.get_by_role("heading", name="Approvals", exact=True)).to_be_visible()

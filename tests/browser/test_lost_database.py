@@ -1,11 +1,12 @@
 """The database goes away under an open page and comes back: the page says so, nothing is lost."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.app_server import AppServer, running
+from tests.browser.app_server import AppServer, running, until
 from tests.browser.conftest import Visit, endpoint
 from tests.browser.model import Model, pay
 from tests.browser.visitor import (
@@ -129,6 +130,27 @@ def test_a_click_meanwhile_says_so_and_changes_nothing_and_what_was_typed_stays(
     shows(page, "As you wish.")
     assert model.told()[0].endswith("Reason: Not today")
     assert server.effects() == []
+
+
+def test_a_card_stays_though_the_database_went_before_the_first_news(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    """Nothing of the page has been drawn a second time then."""
+    page = visit(server.url)
+    a_request(page, model, 10)
+    page.route_web_socket(re.compile("/api/live"), lambda ears: ears.close())
+    page.reload()
+    expect(button(waiting(page), "Reject")).to_be_enabled()
+    line.cut()
+    button(waiting(page), "Edit").click()
+    expect(waiting(page).get_by_label("amount")).to_have_value("10")
+    approve(waiting(page))
+    expect(toast(page)).to_have_count(1)
+    expect(waiting(page)).to_have_count(1)
+    line.restore()
+    model.will(Reply("Paid."))
+    approve(waiting(page))
+    until(lambda: server.effects() == ["pay 10 Ada"], "the payment")
 
 
 def test_a_message_that_can_not_be_sent_stays_in_the_box(
