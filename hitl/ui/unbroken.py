@@ -1,6 +1,6 @@
 """What a browser asks for is done, to its end and all of it, whatever it asks for meanwhile.
 
-Streamlit loses some of that, in three ways, and offers no setting against them; so three of its
+Streamlit loses some of that, in four ways, and offers no setting against them; so four of its
 methods are replaced here:
 
 - **Broken off.** As soon as the next click is there, Streamlit stops a script where it uses
@@ -11,6 +11,9 @@ methods are replaced here:
   part is drawn of which something has changed.
 - **Led back.** What asks for a part names the page that the part is on. Behind a click on a link it
   would lead back to the page that is being left. Now only a link changes the page.
+- **Misplaced.** A page that is asked for just when a part has been drawn is drawn by the same
+  thread, and inside of that part: the browser can make nothing of it and stays blank. Now each
+  drawing begins at the top.
 
 It needs `runner.fastReruns = false` in .streamlit/config.toml: else the next click is worked on at
 the same time, on the same state.
@@ -20,6 +23,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
+from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
@@ -27,11 +31,12 @@ from streamlit.runtime.state import SafeSessionState, SessionState
 
 
 def do_all_that_is_asked() -> None:
-    """Replace the three methods. Once per process, before the first visit."""
+    """Replace the methods. Once per process, before the first visit."""
     if not hasattr(SafeSessionState.on_script_will_rerun, "__wrapped__"):
         _let_callbacks_end()
         _draw_what_was_left_out()
         _never_lead_back()
+        _begin_at_the_top()
 
 
 def _let_callbacks_end() -> None:
@@ -117,3 +122,14 @@ def _stays(new: RerunData) -> bool:
         return True
     run = get_script_run_ctx(suppress_warning=True)  # None in the thread that hears the browser
     return run is not None and new.page_script_hash == run.page_script_hash
+
+
+def _begin_at_the_top() -> None:
+    reset = ScriptRunContext.reset
+
+    @wraps(reset)
+    def at_the_top(run: ScriptRunContext, *args: Any, **kwargs: Any) -> None:
+        context_dg_stack.set(get_default_dg_stack_value())  # a part brings its own place
+        reset(run, *args, **kwargs)
+
+    ScriptRunContext.reset = at_the_top  # type: ignore[assignment, method-assign]

@@ -10,6 +10,7 @@ from tests.browser.app_server import AppServer
 from tests.browser.conftest import Visit
 from tests.browser.model import Model, pay
 from tests.browser.visitor import (
+    EARS,
     approve,
     button,
     card,
@@ -26,15 +27,6 @@ from tests.browser.visitor import (
 )
 from tests.openai_server import Call, Reply
 
-# Lets a test say when news reach the page.
-EARS = """
-window.WebSocket = class extends WebSocket {
-  constructor(where, ...more) {
-    super(where, ...more)
-    if (String(where).includes("/api/live")) window.ears = this
-  }
-}
-"""
 WITH_NEWS = "(button) => { ears.onmessage(); button.click() }"
 Instant = tuple[Page, Callable[[Locator], None]]
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,6 +14,7 @@ from tests.browser.app_server import AppServer, running, until
 from tests.browser.conftest import Visit, endpoint
 from tests.browser.model import Held, Model, pay
 from tests.browser.visitor import (
+    EARS,
     approve,
     button,
     cards,
@@ -24,6 +26,28 @@ from tests.browser.visitor import (
     waiting,
 )
 from tests.openai_server import Call, OpenAIServer, Reply
+
+RUNNING = '[data-test-script-state="running"]'
+# Cleaning up takes its time where this agent's tools have been imported.
+SLUGGISH = {
+    "sluggish.yaml": "{name: Slow, description: x, system_prompt: x, tools: {sluggish.go: ask}}",
+    "sluggish.py": """
+import gc, threading, time
+
+def go() -> str:
+    '''Go.'''
+    return "gone"
+
+def dawdle(phase, info):
+    drawing = threading.current_thread().name == "ScriptRunner.scriptThread"
+    if drawing and phase == "start" and info["generation"] == 2:
+        time.sleep(0.3)
+
+gc.callbacks.append(dawdle)
+""",
+}
+# News are answered and then drawn, two scripts with 0.3 seconds behind each.
+AS_SOON_AS_NEWS_ARE_DRAWN = "(link) => { ears.onmessage(); setTimeout(() => link.click(), 500) }"
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +280,24 @@ def test_what_a_page_was_made_to_say_harms_nobody(
     approve(waiting(page))
     shows(page, "Paid.")
     assert app.effects() == ["pay 7 Ada"]
+
+
+def test_a_page_is_drawn_in_its_place_though_a_part_of_another_was_just_drawn(
+    tmp_path: Path, model: Model, visit: Visit
+) -> None:
+    """Streamlit cleans up after each drawing; a click meanwhile is worked on by the same thread."""
+    (tmp_path / "agents").mkdir()
+    for name, text in SLUGGISH.items():
+        (tmp_path / "agents" / name).write_text(text)
+    env = {
+        **endpoint(model.server.url, agents=tmp_path / "agents"),
+        "STREAMLIT_RUNNER_POST_SCRIPT_GC": "true",
+    }
+    with running(tmp_path, env=env) as app:
+        page = visit(app.url, script=EARS)
+        page.wait_for_function("() => window.ears")
+        for link, heading in (("Approvals", "Approvals"), ("Agents", "Agents")) * 3:
+            expect(page.locator(RUNNING)).to_have_count(0)
+            there = page.get_by_test_id("stSidebar").get_by_role("link", name=link)
+            there.evaluate(AS_SOON_AS_NEWS_ARE_DRAWN)
+            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()

@@ -9,6 +9,15 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.app_server import until
 
 REASON = "Reason (optional)"
+# A page's script: lets a test say when news reach the page, by `ears.onmessage()`.
+EARS = """
+window.WebSocket = class extends WebSocket {
+  constructor(where, ...more) {
+    super(where, ...more)
+    if (String(where).includes("/api/live")) window.ears = this
+  }
+}
+"""
 
 
 def message_box(page: Page) -> Locator:
