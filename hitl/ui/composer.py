@@ -29,6 +29,8 @@ def draw_composer(conversation_id: str, agent_name: str, can_send: bool) -> None
             with suppress(JournalUnavailable):  # even then nobody shall look for the box in vain
                 held, waiting, busy = _work(conversation_id)
                 _draw_work(held, waiting, busy)
+        if "refused" in st.session_state:
+            st.session_state["message"] = st.session_state.pop("refused")
         st.chat_input(
             _placeholder(agent_name, waiting),
             key="message",
@@ -136,7 +138,7 @@ def send(conversation_id: str, agent_name: str, message: str) -> None:
     try:
         _send(conversation_id, agent_name, message)
     except HitlError:
-        st.session_state["message"] = message  # it stays in the box
+        st.session_state["refused"] = message  # it stays in the box
         raise
 
 

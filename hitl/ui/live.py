@@ -7,11 +7,12 @@ database is away, areas keep what they show.
 
 import secrets
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from hitl.errors import HitlError, JournalUnavailable
@@ -359,7 +360,8 @@ def redraw_what_changed(here: str) -> None:
     # What a person waits for first.
     stale.sort(key=lambda key: not key.startswith(("slot-", "card-")))
     drawn_anyway = _is_part_of(here, stale)
-    redraw([*(key for key in stale if key != here), *([] if drawn_anyway else [here])])
+    with suppress(StreamlitAPIException):  # `here` is on a page that has been left
+        redraw([*(key for key in stale if key != here), *([] if drawn_anyway else [here])])
 
 
 def _is_part_of(key: str, areas: list[str]) -> bool:

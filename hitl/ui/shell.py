@@ -33,9 +33,7 @@ def main() -> None:
         with live.as_last_seen():
             complete = guarded(lambda: _draw(page))
             draw_banner(complete=complete)
-        if complete:
-            live.memory().settle()
-        else:
+        if not complete:
             live.listen()
     finally:
         live.end()
@@ -54,6 +52,7 @@ def _draw(page: st.Page) -> None:
         reach_what_scrolls()
     page.run()
     follow_up()
+    live.memory().settle()
 
 
 def ensure() -> None:

@@ -4,11 +4,13 @@ Streamlit loses some of that, in four ways, and offers no setting against them; 
 methods are replaced here:
 
 - **Broken off.** As soon as the next click is there, Streamlit stops a script where it uses
-  `st.session_state`. In a callback that may be between what was stored and the note of where the
-  page is to go: a chat has begun and its page never shows it. Now callbacks come to their end.
+  `st.session_state` or the address. In a callback that may be between what was stored and the note
+  of where the page is to go: a chat has begun and its page never shows it. Now callbacks come to
+  their end.
 - **Left out.** What changes in the same instant comes as one message, which names one part of the
   page: a click beside news would be drawn as if it were in the news' part, and do nothing. Now each
-  part is drawn of which something has changed.
+  part is drawn of which something has changed. What a late message says of fields that are not
+  there any more is no change: a page that has been left chooses no agent.
 - **Led back.** What asks for a part names the page that the part is on. Behind a click on a link it
   would lead back to the page that is being left. Now only a link changes the page.
 - **Misplaced.** A page that is asked for just when a part has been drawn is drawn by the same
@@ -25,9 +27,11 @@ from typing import Any
 
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.state import SafeSessionState, SessionState
+
+CLICKS = ("trigger_value", "chat_input_value")
 
 
 def do_all_that_is_asked() -> None:
@@ -44,13 +48,12 @@ def _let_callbacks_end() -> None:
 
     @wraps(begin)
     def unbroken(state: SafeSessionState, *args: Any, **kwargs: Any) -> None:
-        look = state._yield_callback
-        # Not by its own way to set attributes, which are those of the session.
-        object.__setattr__(state, "_yield_callback", lambda: None)
+        runner = state._yield_callback.__self__  # type: ignore[attr-defined]
+        before, runner._execing = runner._execing, False  # it only breaks off what it executes
         try:
             begin(state, *args, **kwargs)
         finally:
-            object.__setattr__(state, "_yield_callback", look)
+            runner._execing = before
 
     SafeSessionState.on_script_will_rerun = unbroken  # type: ignore[assignment, method-assign]
 
@@ -61,6 +64,7 @@ def _draw_what_was_left_out() -> None:
     @wraps(call)
     def complete(state: SessionState, **replayed: Any) -> None:
         run, message = get_script_run_ctx(), state._current_interaction_widget_states
+        _forget_what_is_gone(state)
         left_out = _left_out(state, run) if run else set()
         call(state, **replayed)
         if not run or not run.script_requests or not left_out:
@@ -80,6 +84,14 @@ def _draw_what_was_left_out() -> None:
         )
 
     SessionState._call_callbacks = complete  # type: ignore[assignment, method-assign]
+
+
+def _forget_what_is_gone(state: SessionState) -> None:
+    """Fields that were drawn once, but not last; a click on such a one counts."""
+    told, known = state._new_widget_state, state._new_widget_state.widget_metadata
+    for widget in [each for each in told if each in known and each not in state._old_state]:
+        if not known[widget].value_type.endswith(CLICKS):
+            del told[widget]
 
 
 def _left_out(state: SessionState, run: ScriptRunContext) -> set[str | None]:
@@ -104,12 +116,15 @@ def _never_lead_back() -> None:
     def on_the_way(requests: ScriptRequests, new: RerunData) -> bool:
         last = requests._rerun_data  # what waits to be run, or runs
         page = last.page_script_hash
-        if page and page != new.page_script_hash and _stays(new):
+        waits = requests._state is ScriptRequestType.RERUN
+        goes_back = waits and last.is_history_navigation
+        if page and (page != new.page_script_hash or goes_back) and _stays(new):
             new = replace(
                 new,
                 page_script_hash=page,
                 page_name=last.page_name,
                 query_string=last.query_string,
+                is_history_navigation=goes_back,
             )
         return request(requests, new)
 

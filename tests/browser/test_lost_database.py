@@ -172,6 +172,25 @@ def test_a_message_that_can_not_be_sent_stays_in_the_box(
     shows(page, "I do.")
 
 
+def test_a_message_stays_in_the_box_also_beside_a_reason_that_was_just_typed(
+    server: AppServer, model: Model, visit: Visit, line: Line
+) -> None:
+    page = visit(server.url)
+    a_request(page, model, 11)
+    line.cut()
+    expect(banner(page)).to_have_count(1)
+    waiting(page).get_by_label(REASON).fill("Not today")
+    say(page, "And then?")
+    expect(toast(page)).to_have_count(1)
+    expect(message_box(page)).to_have_value("And then?")
+    line.restore()
+    expect(banner(page)).to_have_count(0)
+    model.will(Reply("As you wish."))
+    button(waiting(page), "Reject").click()
+    shows(page, "As you wish.")
+    assert model.told()[0].endswith("Reason: Not today")
+
+
 def test_a_dialog_meanwhile_says_so(
     server: AppServer, model: Model, visit: Visit, line: Line
 ) -> None:
