@@ -86,7 +86,7 @@ class Tab:
         self._runner: ScriptRunner | None = None
         self.state["there"], self.state["go"] = threading.Event(), threading.Event()
 
-    def asks(self, *clicks: str, part: str = "", address: str = "chat=c1", **fields: Any) -> None:
+    def asks(self, *clicks: str, part: str = "", **fields: Any) -> None:
         """A message of the browser: what was clicked, and what its fields say."""
         told = WidgetStates()
         for key, value in {**dict.fromkeys(clicks, True), **fields}.items():
@@ -94,7 +94,7 @@ class Tab:
             kind = "string_value" if isinstance(value, str) else "bool_value"
             told.widgets.add(id=id_of, **{"trigger_value" if key in clicks else kind: value})
         data = RerunData(
-            query_string=address,
+            query_string="chat=c1",
             page_script_hash=self._pages.main_script_hash,
             fragment_id=next(iter(self._parts.resolve_target([part]))) if part else None,
             widget_states=told,

@@ -101,7 +101,6 @@ def draw_head(chat: Chat) -> None:
     for problem in registry().errors():
         st.error(text.words(str(problem)), icon=":material/description:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.session_state["agent-of-chat"] = chat.agent_name
         if chat.agent_name in names:
             st.session_state["agent"] = chat.agent_name
         st.selectbox(
@@ -123,9 +122,6 @@ def draw_head(chat: Chat) -> None:
 
 def _choose_agent() -> None:
     chosen = st.session_state["agent"]
-    if chosen == st.session_state.get("agent-of-chat"):
-        return  # Streamlit takes what a page says that is being left for something new
-    st.session_state["agent-of-chat"] = chosen
     new_chat()
     st.query_params["agent"] = chosen
 

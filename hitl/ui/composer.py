@@ -148,8 +148,7 @@ def _send(conversation_id: str, agent_name: str, message: str) -> None:
         return
     desk().send(conversation_id, message, by=who())
     sent()
-    if not live.leave_it_to_the_news():
-        live.redraw_what_changed("composer")
+    live.leave_it_to_the_news("composer")
 
 
 def _start(agent_name: str, message: str) -> None:

@@ -299,16 +299,16 @@ def _page() -> str:
     return str(st.session_state.setdefault("page", secrets.token_hex(6)))
 
 
-def leave_it_to_the_news() -> bool:
+def leave_it_to_the_news(here: str) -> None:
     """After a message was sent: draw nothing now if the page is about to hear of it.
 
     What it set off is then drawn once, when it has come to rest or a tenth of a second later,
     instead of twice. Only to be called by a widget's callback.
     """
-    if _draws_parts() and is_listening(_page()):
-        st.rerun(["ears"])
-        return True
-    return False
+    if not is_listening(_page()):
+        redraw_what_changed(here)
+        return
+    redraw(["ears"])
 
 
 def redraw_around(here: str) -> None:
@@ -329,14 +329,9 @@ def redraw(parts: list[str]) -> None:
 
     Where the whole page is to be drawn, or another one, that is left as it is.
     """
-    if _draws_parts():
-        st.rerun(parts)
-
-
-def _draws_parts() -> bool:
-    """Whether what the browser asked for concerns parts of the page alone."""
     run = get_script_run_ctx()
-    return run is not None and bool(run.fragment_ids_this_run)
+    if run is not None and run.fragment_ids_this_run:
+        st.rerun(parts)
 
 
 def _draw_once_more() -> None:

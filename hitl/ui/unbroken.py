@@ -12,7 +12,7 @@ methods are replaced here:
   part is drawn of which something has changed. What a late message says of fields that are not
   there any more is no change: a page that has been left chooses no agent.
 - **Led back.** What asks for a part names the page that the part is on. Behind a click on a link it
-  would lead back to the page that is being left. Now only a link changes the page.
+  would lead back to the page that is being left. Now only links and the browser's Back do that.
 - **Misplaced.** A page that is asked for just when a part has been drawn is drawn by the same
   thread, and inside of that part: the browser can make nothing of it and stays blank. Now each
   drawing begins at the top.

@@ -12,6 +12,7 @@ from tests.browser.model import Model, pay
 from tests.browser.visitor import (
     EARS,
     approve,
+    at_rest,
     button,
     card,
     cards,
@@ -169,7 +170,7 @@ def instant(app: AppServer, visit: Visit) -> Instant:
     page.wait_for_function("() => window.ears")
 
     def click(what: Locator) -> None:
-        expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+        at_rest(page)
         what.evaluate(WITH_NEWS)
 
     return page, click
@@ -247,7 +248,7 @@ def test_news_never_lead_back_to_the_page_that_is_being_left(
     page.wait_for_function("() => window.ears")
     for _ in range(3):
         for link in (navigation(page), chat):
-            expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+            at_rest(page)
             expect(link).to_have_count(1)
             link.evaluate(at_once)
             if link is chat:

@@ -12,6 +12,7 @@ from tests.browser.model import Model, pay
 from tests.browser.visitor import (
     REASON,
     approve,
+    at_rest,
     button,
     cards,
     conversation_id,
@@ -87,7 +88,7 @@ def a_request(page: Page, model: Model, amount: int) -> None:
     say(page, f"Pay {amount}")
     expect(button(waiting(page), "Reject")).to_have_count(1)
     expect(waiting(page).get_by_role("table")).to_contain_text("amount")
-    expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+    at_rest(page)
 
 
 def test_an_open_page_keeps_what_it_shows_says_so_once_and_recovers_by_itself(

@@ -16,6 +16,7 @@ from tests.browser.model import Held, Model, pay
 from tests.browser.visitor import (
     EARS,
     approve,
+    at_rest,
     button,
     cards,
     conversation_id,
@@ -27,7 +28,6 @@ from tests.browser.visitor import (
 )
 from tests.openai_server import Call, OpenAIServer, Reply
 
-RUNNING = '[data-test-script-state="running"]'
 # Cleaning up takes its time where this agent's tools have been imported.
 SLUGGISH = {
     "sluggish.yaml": "{name: Slow, description: x, system_prompt: x, tools: {sluggish.go: ask}}",
@@ -297,7 +297,7 @@ def test_a_page_is_drawn_in_its_place_though_a_part_of_another_was_just_drawn(
         page = visit(app.url, script=EARS)
         page.wait_for_function("() => window.ears")
         for link, heading in (("Approvals", "Approvals"), ("Agents", "Agents")) * 3:
-            expect(page.locator(RUNNING)).to_have_count(0)
+            at_rest(page)
             there = page.get_by_test_id("stSidebar").get_by_role("link", name=link)
             there.evaluate(AS_SOON_AS_NEWS_ARE_DRAWN)
             expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()

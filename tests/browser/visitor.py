@@ -24,6 +24,11 @@ def message_box(page: Page) -> Locator:
     return page.get_by_placeholder(re.compile("^Message"))
 
 
+def at_rest(page: Page) -> None:
+    """Nothing is being drawn."""
+    expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+
+
 def say(page: Page, text: str) -> None:
     """Write into the message box and send."""
     box = message_box(page)
